@@ -1,0 +1,36 @@
+/**
+ * Text that a workload or a guest chose is hostile: it may hold terminal control sequences, newlines that forge a
+ * second line, or bidirectional marks that reorder what a person reads. These functions make it safe to print.
+ */
+
+// C0, DEL, C1; bidirectional marks and overrides; line and paragraph separators; zero-width and tag characters; lone
+// surrogates. A backslash is escaped too, so that the output is unambiguous.
+const unsafe =
+  /[\\\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\ud800-\udfff]|\udb40[\udc00-\udfff]/g;
+
+/**
+ * Returns `text` on one line with every character escaped that could change how a terminal or a person reads it.
+ * Longer text is cut to `maxLength` characters and ends in `…`.
+ *
+ * Example: `escapeText('a\x1b[31m\n')` is `a\\x1b[31m\\n`.
+ */
+export function escapeText(text: string, maxLength = 4096): string {
+  const cut = text.length > maxLength ? `${text.slice(0, maxLength)}…` : text;
+  return cut.replace(unsafe, escapeMatch);
+}
+
+/** Like {@link escapeText}, in double quotes where the result holds a space or a quote, or is empty. */
+export function quoteText(text: string, maxLength = 4096): string {
+  const escaped = escapeText(text, maxLength);
+  return escaped === '' || /[\s"]/.test(escaped) ? `"${escaped.replaceAll('"', '\\"')}"` : escaped;
+}
+
+function escapeMatch(match: string): string {
+  if (match === '\\') return '\\\\';
+  if (match === '\n') return '\\n';
+  if (match === '\r') return '\\r';
+  if (match === '\t') return '\\t';
+  const codePoint = match.codePointAt(0) ?? 0;
+  if (codePoint <= 0xff) return `\\x${codePoint.toString(16).padStart(2, '0')}`;
+  return `\\u{${codePoint.toString(16)}}`;
+}

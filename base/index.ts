@@ -1,0 +1,5 @@
+export * from './errors.ts';
+export * from './escape.ts';
+export * from './lock.ts';
+export * from './runner.ts';
+export * from './undo.ts';
