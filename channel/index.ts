@@ -1,0 +1,4 @@
+export * from './connection.ts';
+export * from './credit.ts';
+export * from './frame.ts';
+export * from './messages.ts';

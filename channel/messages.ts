@@ -1,0 +1,190 @@
+import {
+  dictionary,
+  flag,
+  integer,
+  list,
+  nullable,
+  object,
+  oneOf,
+  readShape,
+  type Shape,
+  type ShapeOf,
+  text,
+  unchecked,
+  union,
+} from '../base/index.ts';
+
+/** The version of the messages below. Host and guest come from one build, so any difference is an error. */
+export const channelVersion = 1;
+
+const exec = integer(1, 65_535);
+const stream = integer(0, 2) as Shape<0 | 1 | 2>;
+const port = integer(0, 65_535);
+const address = text(45, /^[0-9a-f:.]+$/);
+const hostname = text(255);
+
+/** A destination past the proxy; see `DirectDestination` in nft/direct.ts. */
+const direct = object({
+  rule: text(63),
+  protocol: integer(0, 255),
+  cidr: text(49, /^[0-9a-f:./]+$/),
+  ports: nullable((value, path) => {
+    const [from, to] = list(integer(1, 65_535), 2)(value, path);
+    return [from ?? 0, to ?? from ?? 0] as const;
+  }),
+});
+
+const hostShapes = {
+  /** The first message: what this run is. The guest answers `ready` or `failed`. */
+  configure: object({
+    kind: oneOf('configure'),
+    version: integer(1),
+    sandbox: text(32),
+    /** The run's secret in the log prefix. */
+    tag: text(32, /^[a-z0-9]{8,32}$/),
+    /** The host's clock, epoch milliseconds. */
+    time: integer(0),
+    /** The policy's model, which the policy layer parses again. */
+    policy: unchecked,
+    direct: list(direct, 4096),
+    allowUnlogged: flag,
+  }),
+  /** Start a command. The guest answers `started` or `refused`, and `exited` at the end. */
+  exec: object({
+    kind: oneOf('exec'),
+    exec,
+    argv: list(text(131_072), 4096),
+    env: dictionary(text(131_072), 1024),
+    /** `null`: the workload's home. */
+    workdir: nullable(text(4096)),
+  }),
+  signal: object({ kind: oneOf('signal'), exec, signal: integer(1, 64) }),
+  /** No more standard input will come, or nobody reads this output any more. */
+  end: object({ kind: oneOf('end'), exec, stream }),
+  /** The other side may send this many bytes more on a stream. */
+  window: object({ kind: oneOf('window'), exec, stream, bytes: integer(1) }),
+  /** Give the counts up to now. The guest answers `counts`, after every denied packet up to then. */
+  settle: object({ kind: oneOf('settle') }),
+};
+
+/** A refused packet as the guest's kernel logged it. */
+const deniedPacket = object({
+  kind: oneOf('denied-packet'),
+  /** Seconds since the guest's boot, with microseconds, as the kernel wrote them: `12.345678`. */
+  monotonic: text(32, /^\d+\.\d{6}$/),
+  /** Sequence number of the kernel's record. */
+  sequence: integer(0),
+  interfaceOut: text(15),
+  source: address,
+  destination: address,
+  protocol: integer(0, 255),
+  sourcePort: nullable(port),
+  destinationPort: nullable(port),
+  icmp: nullable(object({ type: integer(0, 255), code: integer(0, 255) })),
+  length: integer(0, 65_535),
+  tcpFlags: nullable(integer(0, 255)),
+  uid: nullable(integer(0, 4_294_967_295)),
+  gid: nullable(integer(0, 4_294_967_295)),
+  mark: nullable(integer(0, 4_294_967_295)),
+  /** The record's text without the prefix. */
+  raw: text(1024),
+});
+
+/** A request that the guest's proxy refused by itself. What it passed on, the gateway reports. */
+const deniedRequest = object({
+  kind: oneOf('denied-request'),
+  method: text(32),
+  host: hostname,
+  port,
+  client: object({ address: text(45), port }),
+  code: text(64, /^[A-Z_]+$/),
+  reason: text(1024),
+  hint: text(1024),
+});
+
+/** Records of the guest's kernel log that the reader never saw. */
+const gap = object({ kind: oneOf('gap'), missing: integer(1), first: integer(0), last: integer(0) });
+
+/** What the guest saw. The host makes events of these, with its own clock and ids. */
+export const factShape = union({ 'denied-packet': deniedPacket, 'denied-request': deniedRequest, gap });
+
+const count = integer(0);
+
+const guestShapes = {
+  hello: object({ kind: oneOf('hello'), version: integer(1), kernelRelease: text(64), bootMs: count }),
+  /** The fence stands, and a workload may start. */
+  ready: object({ kind: oneOf('ready'), logging: flag, setupMs: count }),
+  /** The guest cannot be made ready, or broke down. No workload runs. */
+  failed: object({
+    kind: oneOf('failed'),
+    code: text(64, /^[A-Z_]+$/),
+    message: text(8192),
+    hint: nullable(text(2048)),
+  }),
+  started: object({ kind: oneOf('started'), exec, pid: integer(1) }),
+  /** The command cannot be executed. */
+  refused: object({
+    kind: oneOf('refused'),
+    exec,
+    code: oneOf('COMMAND_NOT_FOUND', 'COMMAND_NOT_EXECUTABLE', 'GUEST_SETUP_FAILED'),
+    message: text(8192),
+  }),
+  /** The command ended: with a status, or by a signal. All its output was sent before. */
+  exited: object({
+    kind: oneOf('exited'),
+    exec,
+    status: nullable(integer(0, 255)),
+    signal: nullable(integer(1, 127)),
+  }),
+  end: object({ kind: oneOf('end'), exec, stream }),
+  window: object({ kind: oneOf('window'), exec, stream, bytes: integer(1) }),
+  fact: object({ kind: oneOf('fact'), fact: factShape }),
+  /** Packets, by the fence's counters; `null` when the counters could not be read. */
+  counts: object({
+    kind: oneOf('counts'),
+    counts: nullable(
+      object({ deniedTcp: count, deniedUdp: count, deniedOther: count, logged: count, unlogged: count, direct: count }),
+    ),
+  }),
+};
+
+/** A message from the host to the guest. */
+export type HostMessage = ShapeOf<(typeof hostShapes)[keyof typeof hostShapes]>;
+/** A message from the guest to the host. */
+export type GuestMessage = ShapeOf<(typeof guestShapes)[keyof typeof guestShapes]>;
+/** What the guest saw: a refused packet, a refused request, or a gap in its kernel log. */
+export type Fact = ShapeOf<typeof factShape>;
+/** A refused packet. */
+export type DeniedPacketFact = ShapeOf<typeof deniedPacket>;
+/** The fence's counters. */
+export type FenceCounts = NonNullable<Extract<GuestMessage, { kind: 'counts' }>['counts']>;
+
+const hostMessage = union(hostShapes);
+const guestMessage = union(guestShapes);
+
+/**
+ * Parses a message that a host sent.
+ *
+ * @throws CHANNEL_PROTOCOL when it is not one
+ */
+export function parseHostMessage(payload: Buffer): HostMessage {
+  return readShape(hostMessage, parseJson(payload), 'A message from the host', 'CHANNEL_PROTOCOL');
+}
+
+/**
+ * Parses a message that a guest sent. The guest may be hostile: what comes out has exactly the typed keys, and text of
+ * bounded length, which is not yet fit to be printed.
+ *
+ * @throws CHANNEL_PROTOCOL when it is not one
+ */
+export function parseGuestMessage(payload: Buffer): GuestMessage {
+  return readShape(guestMessage, parseJson(payload), 'A message from the guest', 'CHANNEL_PROTOCOL');
+}
+
+function parseJson(payload: Buffer): unknown {
+  try {
+    return JSON.parse(payload.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}

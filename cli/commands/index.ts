@@ -1,0 +1,7 @@
+import type { Command } from '../context.ts';
+import { gcCommand } from './gc.ts';
+import { rulesCommand } from './rules.ts';
+import { runCommand } from './run.ts';
+
+/** All commands, in the order of the overview. */
+export const commands: readonly Command[] = [runCommand, rulesCommand, gcCommand];

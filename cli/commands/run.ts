@@ -1,0 +1,340 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { constants, hostname } from 'node:os';
+import { basename, isAbsolute, join, resolve } from 'node:path';
+import { isTapwardenError, messageOf, run as runProgram, TapwardenError } from '../../base/index.ts';
+import {
+  type AcceleratorChoice,
+  checkSandboxId,
+  chooseAccelerator,
+  directDestinations,
+  type ExecEnd,
+  type ExecRequest,
+  openEventsFile,
+  type RunSummary,
+  Sandbox,
+} from '../../driver-vm/index.ts';
+import {
+  ensureGuest,
+  ensureWorkloadImage,
+  type GuestImage,
+  parseTscKhz,
+  type WorkloadImage,
+} from '../../init/index.ts';
+import { makeLogTag } from '../../nft/index.ts';
+import type { Command, Context } from '../context.ts';
+import { ownFailure } from '../context.ts';
+
+import { readNumber, readOptions, usage } from '../options.ts';
+import { packageRoot, packageVersion } from '../package-info.ts';
+import { type LoadedPolicy, loadPolicy } from '../policy-file.ts';
+import { Progress } from '../progress.ts';
+import { writeResult } from '../result-file.ts';
+import { SignalRelay } from '../signals.ts';
+
+/** `tapwarden run`. */
+export const runCommand: Command = {
+  name: 'run',
+  summary: 'run a command in a microVM whose only way out is the policy proxy',
+  help: `Usage: tapwarden run [OPTION]… -- COMMAND [ARG…]
+
+Boots a microVM, runs COMMAND in it and takes everything away again. Standard input, output and error pass through
+unchanged. Packets that go around the proxy are refused, and each attempt is an OCSF event.
+
+What may be reached
+  --policy FILE         the egress policy, YAML or JSON (default: nothing may be reached)
+  --allow HOST:PORT     one more destination; may be repeated
+
+The machine
+  --image NAME          the image whose files COMMAND sees: 'default', the name of an image in the state directory, or
+                        a path to an .ext4 file (default: default)
+  --cpus N              processors, 1 to 64 (default: 1)
+  --memory MIB          memory, 256 to 65536 MiB (default: 512)
+  --id ID               the sandbox's name, a-z, 0-9 and '-' (default: a random one)
+
+The command
+  --env K=V             a variable; may be repeated. 'K' alone takes the value of this shell
+  --workdir DIR         where it starts; made if it is not there (default: /home/workload)
+  --timeout SECONDS     end it after so long: SIGTERM, and SIGKILL 5 s later; exit status 124
+
+The record
+  --events FILE         the OCSF events, appended as JSON lines
+                        (default: events/ID.jsonl in the state directory)
+  --result FILE         a JSON object that says how the run ended and what was allowed, denied and lost
+  --allow-unlogged      go on where the guest's kernel cannot log: attempts are then refused unseen
+  --quiet               no progress and no summary on standard error
+
+Exit status: that of COMMAND; 128+n when signal n ended it; 124 on timeout; 125 when tapwarden failed; 126 when COMMAND
+cannot be executed, 127 when it is not found. SIGINT and SIGTERM reach COMMAND; a second one ends the VM.
+`,
+  run: async (context, args) => await runInSandbox(context, readRunOptions(context, args)),
+};
+
+type RunOptions = {
+  readonly id: string;
+  readonly policyFile: string | undefined;
+  readonly allow: readonly string[];
+  readonly image: string;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly exec: ExecRequest;
+  readonly timeoutMs: number | undefined;
+  readonly eventsFile: string;
+  readonly resultFile: string | undefined;
+  readonly allowUnlogged: boolean;
+  readonly quiet: boolean;
+};
+
+function readRunOptions(context: Context, args: readonly string[]): RunOptions {
+  const split = args.indexOf('--');
+  const own = split === -1 ? args : args.slice(0, split);
+  const { values } = readOptions('run', own, {
+    policy: { type: 'string' },
+    allow: { type: 'string', multiple: true },
+    image: { type: 'string' },
+    cpus: { type: 'string' },
+    memory: { type: 'string' },
+    id: { type: 'string' },
+    env: { type: 'string', multiple: true },
+    workdir: { type: 'string' },
+    timeout: { type: 'string' },
+    events: { type: 'string' },
+    result: { type: 'string' },
+    'allow-unlogged': { type: 'boolean' },
+    quiet: { type: 'boolean' },
+  });
+  const argv = split === -1 ? [] : args.slice(split + 1);
+  if (argv.length === 0)
+    throw usage("there is no command: it stands behind '--', as in 'tapwarden run -- true'", 'run');
+  if (argv[0] === '') throw usage('the command is an empty word', 'run');
+  const workdir = values.workdir ?? null;
+  if (workdir !== null && (!isAbsolute(workdir) || workdir.length > 4096)) {
+    throw usage(`--workdir takes an absolute path of the sandbox, not '${workdir}'`, 'run');
+  }
+  const id = checkSandboxId(values.id ?? randomBytes(5).toString('hex'));
+  const timeout = readNumber('run', '--timeout', values.timeout, { min: 1, max: 31_536_000, unit: 'seconds' });
+  return {
+    id,
+    policyFile: values.policy,
+    allow: values.allow ?? [],
+    image: values.image ?? 'default',
+    cpus: readNumber('run', '--cpus', values.cpus, { min: 1, max: 64, unit: 'processors' }) ?? 1,
+    memoryMiB: readNumber('run', '--memory', values.memory, { min: 256, max: 65_536, unit: 'MiB' }) ?? 512,
+    exec: { argv, env: readEnvironment(context, values.env ?? []), workdir },
+    timeoutMs: timeout === undefined ? undefined : timeout * 1000,
+    eventsFile: resolve(values.events ?? join(context.paths.stateDir, 'events', `${id}.jsonl`)),
+    resultFile: values.result,
+    allowUnlogged: values['allow-unlogged'] ?? false,
+    quiet: values.quiet ?? false,
+  };
+}
+
+function readEnvironment(context: Context, words: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    words.map((word) => {
+      const [, name, , value] = /^([A-Za-z_][A-Za-z0-9_]*)(=([^\0]*))?$/s.exec(word) ?? [];
+      if (name === undefined) throw usage(`--env takes NAME=VALUE or NAME, not '${word.slice(0, 80)}'`, 'run');
+      const found = value ?? context.env[name];
+      if (found === undefined) throw usage(`--env ${name}: this shell has no such variable`, 'run');
+      return [name, found];
+    }),
+  );
+}
+
+/** How a run ended, for the exit status and the result file. */
+export type RunEnd = {
+  readonly exit: number;
+  readonly reason: 'exited' | 'signal' | 'timeout' | 'tapwarden';
+  readonly summary: RunSummary | undefined;
+};
+
+async function runInSandbox(context: Context, options: RunOptions): Promise<number> {
+  const progress = new Progress(context, options.quiet);
+  let end: RunEnd = { exit: ownFailure, reason: 'tapwarden', summary: undefined };
+  try {
+    end = await runToEnd(context, options, progress);
+    return end.exit;
+  } catch (error) {
+    if (isTapwardenError(error, 'COMMAND_NOT_FOUND')) end = { ...end, exit: 127 };
+    if (isTapwardenError(error, 'COMMAND_NOT_EXECUTABLE')) end = { ...end, exit: 126 };
+    if (end.exit === ownFailure) throw error;
+    progress.error(error);
+    return end.exit;
+  } finally {
+    progress.clear();
+    if (options.resultFile !== undefined) await writeResult(options.resultFile, end, options.eventsFile);
+  }
+}
+
+async function runToEnd(context: Context, options: RunOptions, progress: Progress): Promise<RunEnd> {
+  requireRoot();
+  const policy = await loadPolicy(options.policyFile, options.allow);
+  const direct = await directDestinations(policy.policy);
+  const { guest, workload, accelerator, tscKhz } = await prepareMachine(context, options, progress);
+  const signals = new SignalRelay();
+  try {
+    const events = await openEventsFile(options.eventsFile);
+    if (events.torn !== undefined) progress.say(`a torn last line of the event log was moved to ${events.torn}`);
+    const sandbox = await Sandbox.create({
+      id: options.id,
+      paths: context.paths,
+      run: runProgram,
+      guest,
+      workload,
+      accelerator,
+      tscKhz,
+      cpus: options.cpus,
+      memoryMiB: options.memoryMiB,
+      policy: policy.policy,
+      direct,
+      context: eventContext(options, policy, workload),
+      tag: makeLogTag(randomBytes(16)),
+      events,
+      allowUnlogged: options.allowUnlogged,
+      onProgress: (line) => progress.step(line),
+    });
+    return await useSandbox(sandbox, options, signals, progress);
+  } finally {
+    signals.stop();
+  }
+}
+
+/** Runs the command in a sandbox that was made, and takes the sandbox away whatever happens. */
+async function useSandbox(
+  sandbox: Sandbox,
+  options: RunOptions,
+  signals: SignalRelay,
+  progress: Progress,
+): Promise<RunEnd> {
+  try {
+    progress.step(`booting the guest`);
+    await Promise.race([sandbox.start(), signals.beforeCommand()]);
+    progress.clear();
+    const limit = startTimeLimit(options.timeoutMs, sandbox);
+    const end = await Promise.race([
+      sandbox.exec(options.exec, () => {
+        limit.begin();
+        signals.forward((signal) => sandbox.signal(signal));
+      }),
+      signals.secondTime(),
+    ]).finally(() => limit.stop());
+    const summary = await sandbox.stop(describeEnd(end, limit.expired));
+    progress.summary(summary, options.eventsFile);
+    return { ...exitOf(end, limit.expired), summary };
+  } catch (error) {
+    // The record of a run that failed is finished too, where that is still possible.
+    await sandbox.stop(`failed: ${messageOf(error).split('\n')[0]}`, true).catch(() => undefined);
+    throw error;
+  } finally {
+    await sandbox.delete();
+  }
+}
+
+/** Everything a sandbox is booted from. What is missing is built, with progress. */
+async function prepareMachine(
+  context: Context,
+  options: RunOptions,
+  progress: Progress,
+): Promise<{
+  readonly guest: GuestImage;
+  readonly workload: WorkloadImage;
+  readonly accelerator: AcceleratorChoice;
+  readonly tscKhz: number;
+}> {
+  const { stateDir } = context.paths;
+  const onProgress = (line: string): void => progress.step(line);
+  const guest = await findGuest(context, onProgress);
+  const workload = await ensureWorkloadImage({ stateDir, name: options.image, run: runProgram, onProgress });
+  const tscKhz = parseTscKhz(await readFile('/proc/cpuinfo', 'utf8')) ?? 1_000_000;
+  const accelerator = await chooseAccelerator({ stateDir, guest, tscKhz, onProgress });
+  return { guest, workload, accelerator, tscKhz };
+}
+
+/** The guest that `TAPWARDEN_GUEST_DIR` names, or the one that belongs to this build. */
+async function findGuest(context: Context, onProgress: (line: string) => void): Promise<GuestImage> {
+  const { stateDir } = context.paths;
+  const directory = context.env['TAPWARDEN_GUEST_DIR'];
+  if (directory === undefined) {
+    const supervisorBundle = join(packageRoot, 'build', 'supervisor.mjs');
+    return await ensureGuest({ stateDir, supervisorBundle, run: runProgram, onProgress });
+  }
+  const paths = {
+    kernel: join(directory, 'vmlinux'),
+    initrd: join(directory, 'initrd'),
+    root: join(directory, 'root.ext4'),
+  };
+  await Promise.all(
+    Object.values(paths).map(async (path) => {
+      const file = await import('node:fs/promises')
+        .then(async ({ open }) => await open(path, 'r'))
+        .catch(() => undefined);
+      if (file === undefined) {
+        throw new TapwardenError('IMAGE_NOT_FOUND', {
+          message: `TAPWARDEN_GUEST_DIR is ${directory}, which has no readable ${basename(path)}`,
+          hint: 'A guest is the three files vmlinux, initrd and root.ext4.',
+        });
+      }
+      await file.close();
+    }),
+  );
+  return { hash: directory, directory, ...paths, kernelRelease: 'unknown' };
+}
+
+function eventContext(options: RunOptions, { policy, name }: LoadedPolicy, workload: WorkloadImage) {
+  const digest = createHash('sha256').update(JSON.stringify(policy)).digest('hex');
+  return {
+    ocsfVersion: '1.8.0',
+    productVersion: packageVersion,
+    logName: basename(options.eventsFile),
+    sandboxId: options.id,
+    runId: randomUUID(),
+    hostname: hostname(),
+    hypervisor: 'qemu',
+    image: { name: workload.name, uid: workload.path },
+    policy: { uid: `sha256:${digest.slice(0, 16)}`, name, version: `sha256:${digest}` },
+  } as const;
+}
+
+type TimeLimit = { readonly begin: () => void; readonly stop: () => void; readonly expired: boolean };
+
+/** Ends a command that runs too long: politely, and 5 s later for good. */
+function startTimeLimit(timeoutMs: number | undefined, sandbox: Sandbox): TimeLimit {
+  const timers: NodeJS.Timeout[] = [];
+  const limit = {
+    expired: false,
+    begin: (): void => {
+      if (timeoutMs === undefined) return;
+      const expire = (): void => {
+        limit.expired = true;
+        sandbox.signal(constants.signals.SIGTERM);
+        timers.push(setTimeout(() => sandbox.signal(constants.signals.SIGKILL), 5000));
+      };
+      timers.push(setTimeout(expire, timeoutMs));
+    },
+    stop: (): void => {
+      for (const timer of timers) clearTimeout(timer);
+    },
+  };
+  return limit;
+}
+
+function exitOf(end: ExecEnd, expired: boolean): Pick<RunEnd, 'exit' | 'reason'> {
+  if (expired) return { exit: 124, reason: 'timeout' };
+  if (end.signal !== null) return { exit: 128 + end.signal, reason: 'signal' };
+  return { exit: end.status ?? ownFailure, reason: 'exited' };
+}
+
+function describeEnd(end: ExecEnd, expired: boolean): string {
+  if (expired) return 'the command ran longer than its timeout';
+  return end.signal === null
+    ? `the command exited with status ${end.status}`
+    : `signal ${end.signal} ended the command`;
+}
+
+function requireRoot(): void {
+  if (process.geteuid?.() === 0) return;
+  throw new TapwardenError('NOT_ROOT', {
+    message: "'tapwarden run' needs root: it makes network namespaces, a TAP device and nftables rules",
+    hint: "Use sudo. 'tapwarden rules' shows what would be loaded, without root.",
+  });
+}

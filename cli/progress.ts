@@ -1,0 +1,65 @@
+import { isTapwardenError, messageOf } from '../base/index.ts';
+import type { RunSummary } from '../driver-vm/index.ts';
+import type { Context } from './context.ts';
+
+/** What a run says on standard error while and after it runs. */
+export class Progress {
+  readonly #context: Context;
+  readonly #quiet: boolean;
+  readonly #begun = Date.now();
+  #drawn = false;
+
+  constructor(context: Context, quiet: boolean) {
+    this.#context = context;
+    this.#quiet = quiet;
+  }
+
+  /** A step has begun: drawn over the last one on a terminal, a line of its own elsewhere, if it is a long one. */
+  step(line: string): void {
+    if (this.#quiet) return;
+    if (this.#context.interactive) {
+      this.#context.stderr.write(`\r\x1b[Ktapwarden: ${line} (${Math.round((Date.now() - this.#begun) / 1000)} s)`);
+      this.#drawn = true;
+    } else if (line !== 'booting the guest') this.say(line);
+  }
+
+  /** A line that stays. */
+  say(line: string): void {
+    if (this.#quiet) return;
+    this.clear();
+    this.#context.stderr.write(`tapwarden: ${line}\n`);
+  }
+
+  /** Takes the drawn step away, before somebody else writes. */
+  clear(): void {
+    if (this.#drawn) this.#context.stderr.write('\r\x1b[K');
+    this.#drawn = false;
+  }
+
+  /** An error that ends the run; not held back by --quiet. */
+  error(error: unknown): void {
+    this.clear();
+    this.#context.stderr.write(renderError(error));
+  }
+
+  /** The one line that sums a run up. */
+  summary(summary: RunSummary, eventsFile: string): void {
+    const { allowed, denied, deniedRequests, attempts, lost } = summary;
+    const requests = `${plural(allowed, 'request')} allowed, ${deniedRequests} denied`;
+    const packets = `${plural(denied, 'packet')} refused in ${plural(attempts, 'attempt')}`;
+    const record =
+      lost === null ? 'loss unknown' : lost === 0 ? 'nothing lost' : `${lost} without an event of their own`;
+    this.say(`${requests}; ${packets}, ${record}; events in ${eventsFile}`);
+  }
+}
+
+/** An error as a person reads it: `tapwarden: CODE: message`, and the hint below. */
+export function renderError(error: unknown): string {
+  if (!isTapwardenError(error)) return `tapwarden: ${messageOf(error)}\n`;
+  const [first, ...rest] = error.message.split('\n');
+  return `tapwarden: ${error.code}: ${first}\n${rest.map((line) => `  ${line}\n`).join('')}`;
+}
+
+function plural(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`;
+}

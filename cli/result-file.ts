@@ -1,0 +1,28 @@
+import { writeFile } from 'node:fs/promises';
+import { messageOf, TapwardenError } from '../base/index.ts';
+import type { RunEnd } from './commands/run.ts';
+
+/**
+ * Writes the result of a run as one JSON object:
+ * `{"exit":0,"reason":"exited","allowed":1,"denied":12,"attempts":5,"lost":0,"events":"/var/lib/…/a.jsonl"}`.
+ * `lost` is `null` where it is not known, which it is not where the run failed before its end.
+ *
+ * @throws FILE_UNREADABLE when it cannot be written
+ */
+export async function writeResult(path: string, end: RunEnd, events: string): Promise<void> {
+  const { exit, reason, summary } = end;
+  const result = {
+    exit,
+    reason,
+    allowed: summary?.allowed ?? 0,
+    denied: summary?.denied ?? 0,
+    attempts: summary?.attempts ?? 0,
+    lost: summary?.lost ?? null,
+    events,
+  };
+  try {
+    await writeFile(path, `${JSON.stringify(result)}\n`);
+  } catch (cause) {
+    throw new TapwardenError('FILE_UNREADABLE', { message: `Cannot write the result: ${messageOf(cause)}`, cause });
+  }
+}

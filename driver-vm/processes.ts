@@ -1,0 +1,45 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TapwardenError } from '../base/index.ts';
+import type { SandboxUsers } from './sandbox-record.ts';
+
+/**
+ * Ends every process that runs as one of a sandbox's users. Nobody else has these uids, so a process is known by its
+ * user, where a pid could have been given away again.
+ *
+ * @throws VMM_FAILED when one does not end within 5 s
+ */
+export async function endProcessesOf(users: SandboxUsers): Promise<void> {
+  const deadline = Date.now() + 5000;
+  for (;;) {
+    const pids = await processesOf(users);
+    if (pids.length === 0) return;
+    for (const pid of pids) kill(pid);
+    if (Date.now() > deadline) {
+      throw new TapwardenError('VMM_FAILED', { message: `Processes ${pids.join(', ')} do not end`, details: { pids } });
+    }
+    await sleep(20);
+  }
+}
+
+/** The pids of the living processes of a sandbox's users. Source: proc_pid_status(5), State and Uid. */
+async function processesOf(users: SandboxUsers): Promise<readonly number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const owned = await Promise.all(
+    pids.map(async (pid) => {
+      const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+      const uid = Number(/^Uid:\t(\d+)/m.exec(status)?.[1] ?? -1);
+      const living = !/^State:\t[ZX]/m.test(status);
+      return living && (uid === users.vmm || uid === users.channel) ? [pid] : [];
+    }),
+  );
+  return owned.flat();
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has just ended.
+  }
+}

@@ -1,0 +1,368 @@
+import { closeSync } from 'node:fs';
+import { chmod, chown, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Child, escapeText, isTapwardenError, type Run, TapwardenError, UndoStack } from '../base/index.ts';
+import type { GuestImage, WorkloadImage } from '../init/index.ts';
+import type { DirectDestination } from '../nft/index.ts';
+import type { EventContext } from '../ocsf/index.ts';
+import type { Policy } from '../policy/index.ts';
+import type { AcceleratorChoice } from './accelerator.ts';
+import { type ChannelHost, childEventsFd, startChannelHost } from './channel-host.ts';
+import type { EventsFile } from './events-file.ts';
+import { openGatewaySocket } from './gateway-socket.ts';
+import { nextState, type State } from './lifecycle.ts';
+import type { Paths } from './paths.ts';
+import { endProcessesOf } from './processes.ts';
+import { claimSandbox, releaseSandbox, sandboxFolder, usersOf } from './sandbox-record.ts';
+import type { ExecRequest, RunSummary } from './shared/ipc.ts';
+import { makeSlot, readSlotDrops, type Slot } from './slot.ts';
+import { startVmm } from './vmm.ts';
+
+/** What a sandbox is made of. */
+export type SandboxOptions = {
+  readonly id: string;
+  readonly paths: Paths;
+  readonly run: Run;
+  readonly guest: GuestImage;
+  readonly workload: WorkloadImage;
+  readonly accelerator: AcceleratorChoice;
+  readonly tscKhz: number;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly policy: Policy;
+  readonly direct: readonly DirectDestination[];
+  readonly context: EventContext;
+  /** The run's secret in the log prefix. */
+  readonly tag: string;
+  readonly events: EventsFile;
+  readonly allowUnlogged: boolean;
+  readonly onProgress?: (line: string) => void;
+  /** @default {@link defaultTimeouts} */
+  readonly timeouts?: Timeouts;
+};
+
+/** Milliseconds that each step of a start may take. */
+export type Timeouts = { readonly helloMs: number; readonly readyMs: number };
+
+/** Under emulation, with more guests than cores, a boot takes several times its usual three seconds. */
+export const defaultTimeouts: Timeouts = { helloMs: 45_000, readyMs: 45_000 };
+
+/** How a command ended: with a status, or by a signal. */
+export type ExecEnd = { readonly status: number | null; readonly signal: number | null };
+
+/** Epoch milliseconds at which each step was done, and the guest's own figures, for the benchmarks. */
+export type Timings = { readonly [step: string]: number };
+
+/**
+ * A sandbox's life: create, start, exec, stop, delete. `delete` is legal in every state and takes everything away, after
+ * a failure at any step too; whoever creates a sandbox calls it in the end.
+ */
+export class Sandbox {
+  readonly #options: SandboxOptions;
+  readonly #undo = new UndoStack();
+  readonly #timings: Record<string, number> = {};
+  #state: State = 'created';
+  #slot: Slot | undefined;
+  #channel: ChannelHost | undefined;
+  #vmm: Child | undefined;
+  #vmmErrors = '';
+  #users = { vmm: 0, channel: 0 };
+  #settles = false;
+
+  private constructor(options: SandboxOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Makes a sandbox: its record, slot, gateway and event log. Nothing of it stays when it fails.
+   *
+   * @throws NAME_INVALID, SANDBOX_EXISTS, POOL_EXHAUSTED, SLOT_FAILED, TUN_MISSING, NFT_REJECTED, EVENTS_UNWRITABLE, …
+   */
+  static async create(options: SandboxOptions): Promise<Sandbox> {
+    const sandbox = new Sandbox(options);
+    try {
+      await sandbox.#create();
+      return sandbox;
+    } catch (error) {
+      await sandbox.delete();
+      throw error;
+    }
+  }
+
+  /** Where the sandbox is in its life. */
+  get state(): State {
+    return this.#state;
+  }
+
+  /** When each step was done. */
+  get timings(): Timings {
+    return { ...this.#timings };
+  }
+
+  /**
+   * Boots the guest and waits until its fence stands. A guest that does not report in time is booted once more: under
+   * emulation a boot can hang for no reason of its own.
+   *
+   * @throws VM_BOOT_TIMEOUT when the second boot does not report either; `details.console` is the end of its console
+   * @throws VMM_FAILED when QEMU ends by itself
+   * @throws GUEST_SETUP_FAILED, LOG_UNAVAILABLE, NFT_FEATURE_MISSING, … when the guest cannot build its fence
+   */
+  async start(): Promise<void> {
+    const to = nextState(this.#state, 'start');
+    try {
+      await this.#boot();
+    } catch (error) {
+      if (!isTapwardenError(error, 'VM_BOOT_TIMEOUT')) throw error;
+      this.#options.onProgress?.('the guest did not come up in time; booting once more');
+      await this.#boot();
+    }
+    this.#mark('ready');
+    this.#state = to;
+  }
+
+  /**
+   * Runs a command as the workload, joined to this process's standard streams, and waits for its end.
+   *
+   * @throws COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, GUEST_SETUP_FAILED when it cannot be started
+   * @throws CHANNEL_CLOSED, VMM_FAILED when the guest is gone before the command ended
+   */
+  async exec(request: ExecRequest, onStarted?: () => void): Promise<ExecEnd> {
+    this.#state = nextState(this.#state, 'exec');
+    const channel = this.#theChannel();
+    channel.send({ kind: 'exec', ...request });
+    this.#settles = true;
+    const answer = await this.#orVmmEnd(channel.next('started', 'refused'));
+    if (answer.kind === 'refused') {
+      const codes = ['COMMAND_NOT_FOUND', 'COMMAND_NOT_EXECUTABLE'] as const;
+      throw new TapwardenError(codes.find((code) => code === answer.code) ?? 'GUEST_SETUP_FAILED', {
+        message: escapeText(answer.message, 8192),
+        ...(answer.code === 'COMMAND_NOT_FOUND' ? { hint: 'The image has what its name says; see --image.' } : {}),
+      });
+    }
+    this.#mark('started');
+    onStarted?.();
+    const end = await this.#orVmmEnd(channel.next('exited'));
+    this.#mark('exited');
+    return { status: end.status, signal: end.signal };
+  }
+
+  /** Sends a signal to the command. One that has ended gets none. */
+  signal(signal: number): void {
+    this.#channel?.send({ kind: 'signal', signal });
+  }
+
+  /**
+   * Ends the guest, writes the last event and returns what the record of the run says.
+   *
+   * @throws CHANNEL_CLOSED, EVENTS_UNWRITABLE when the record could not be finished
+   */
+  async stop(reason: string, failed = false): Promise<RunSummary> {
+    this.#state = nextState(this.#state, 'stop');
+    const channel = this.#theChannel();
+    if (this.#settles) await this.#settle(channel);
+    this.#mark('settled');
+    await this.#endVmm();
+    const slot = this.#slot === undefined ? {} : await readSlotDrops(this.#options.run, this.#slot);
+    channel.send({ kind: 'finish', reason, failed, slot });
+    const { summary } = await channel.next('finished');
+    this.#mark('stopped');
+    return summary;
+  }
+
+  /**
+   * Takes everything of the sandbox away, whatever state it is in.
+   *
+   * @throws AggregateError when a step failed; the others were carried out
+   */
+  async delete(): Promise<void> {
+    this.#state = nextState(this.#state, 'delete');
+    await this.#undo.unwind();
+    this.#mark('deleted');
+  }
+
+  async #create(): Promise<void> {
+    const options = this.#options;
+    this.#mark('create');
+    const record = await claimSandbox(options.paths, options.id);
+    this.#undo.push('remove the run folder', async () => await releaseSandbox(options.paths, options.id));
+    this.#users = usersOf(record.index);
+    this.#undo.push('end the processes of the sandbox', async () => await endProcessesOf(this.#users));
+    const sockets = await this.#makeSocketFolder();
+    const slot = await makeSlot(
+      options.run,
+      { id: options.id, vmmUid: this.#users.vmm, direct: options.direct },
+      this.#undo,
+    );
+    this.#slot = slot;
+    this.#mark('slot');
+    const gateway = await openGatewaySocket(slot);
+    this.#channel = await startChannelHost({
+      uid: this.#users.channel,
+      gateway,
+      eventsFd: options.events.fd,
+      config: {
+        context: options.context,
+        accelerator: options.accelerator.accelerator,
+        channelSocket: join(sockets, 'channel'),
+        consoleSocket: join(sockets, 'console'),
+        eventsFd: childEventsFd,
+        startSequence: options.events.nextSequence,
+        eventsFile: options.events.path,
+        policy: options.policy,
+        direct: options.direct,
+        tag: options.tag,
+        allowUnlogged: options.allowUnlogged,
+      },
+    });
+    const channel = this.#channel;
+    this.#undo.push('end the channel process', async () => await channel.kill());
+    gateway.close();
+    closeSync(options.events.fd);
+    this.#undo.push('end the virtual machine', async () => await this.#endVmm());
+    this.#mark('channel');
+  }
+
+  /** A folder in which the channel process makes sockets that QEMU, and nobody else, can connect to. */
+  async #makeSocketFolder(): Promise<string> {
+    const folder = join(sandboxFolder(this.#options.paths, this.#options.id), 'sockets');
+    await mkdir(folder, { mode: 0o700 });
+    await chown(folder, this.#users.channel, this.#users.vmm);
+    // Set-group-id: what is made in it belongs to QEMU's group.
+    await chmod(folder, 0o2750);
+    return folder;
+  }
+
+  async #boot(): Promise<void> {
+    const { helloMs, readyMs } = this.#options.timeouts ?? defaultTimeouts;
+    this.#startVmm();
+    const channel = this.#theChannel();
+    const hello = await this.#withinBoot(channel.next('hello'), helloMs);
+    this.#timings['guestBootMs'] = hello.bootMs;
+    this.#mark('hello');
+    const ready = await this.#withinBoot(channel.next('ready'), readyMs);
+    this.#timings['guestSetupMs'] = ready.setupMs;
+  }
+
+  #startVmm(): void {
+    const options = this.#options;
+    const sockets = join(sandboxFolder(options.paths, options.id), 'sockets');
+    this.#vmmErrors = '';
+    const slot = this.#slot;
+    if (slot === undefined) throw new TapwardenError('BUG', { message: 'The sandbox has no slot' });
+    const vmm = startVmm(
+      slot.enter,
+      { uid: this.#users.vmm, gid: this.#users.vmm },
+      {
+        guest: options.guest,
+        workload: options.workload,
+        accelerator: options.accelerator.accelerator,
+        cpus: options.cpus,
+        memoryMiB: options.memoryMiB,
+        tscKhz: options.tscKhz,
+        channelSocket: join(sockets, 'channel'),
+        consoleSocket: join(sockets, 'console'),
+        name: options.id,
+      },
+    );
+    vmm.process.stderr?.on('data', (piece: Buffer) => {
+      this.#vmmErrors = (this.#vmmErrors + piece.toString('utf8')).slice(-2000);
+    });
+    this.#vmm = vmm;
+    this.#mark('vmm');
+  }
+
+  /** The result of a step of the boot, or the error of a boot that took too long or ended by itself. */
+  async #withinBoot<T>(step: Promise<T>, limitMs: number): Promise<T> {
+    const timer = new AbortController();
+    const timeout = sleep(limitMs, 'timeout' as const, { signal: timer.signal }).catch(() => 'timeout' as const);
+    try {
+      const result = await Promise.race([this.#orVmmEnd(step).then((value) => ({ value })), timeout]);
+      if (result !== 'timeout') return result.value;
+    } finally {
+      timer.abort();
+    }
+    await this.#endVmm();
+    const channel = this.#theChannel();
+    channel.send({ kind: 'reset' });
+    const { text } = await channel.next('console');
+    throw new TapwardenError('VM_BOOT_TIMEOUT', {
+      message: `The guest did not report within ${limitMs / 1000} s of its boot`,
+      hint: `The end of its console:\n${consoleLinesOf(text)}`,
+      details: { console: text },
+    });
+  }
+
+  async #orVmmEnd<T>(step: Promise<T>): Promise<T> {
+    const vmm = this.#vmm;
+    if (vmm === undefined) return await step;
+    const ended = vmm.ended.then(async (): Promise<never> => {
+      // What the guest said last may still be on its way, and says more than that it is gone.
+      await sleep(200);
+      throw await this.#vmmFailure(vmm);
+    });
+    try {
+      return await Promise.race([step, ended]);
+    } catch (error) {
+      if (!isTapwardenError(error, 'CHANNEL_CLOSED')) throw error;
+      await Promise.race([vmm.ended, sleep(1000)]);
+      throw vmm.process.exitCode === null && vmm.process.signalCode === null
+        ? error
+        : await this.#vmmFailure(vmm, error);
+    } finally {
+      ended.catch(() => undefined);
+    }
+  }
+
+  async #vmmFailure(vmm: Child, cause?: unknown): Promise<TapwardenError> {
+    const { status, signal, error } = await vmm.ended;
+    const said = escapeText(this.#vmmErrors.trim(), 1000);
+    const missing = /setpriv: failed to execute qemu-system-x86_64/.test(said);
+    return new TapwardenError(missing ? 'VMM_MISSING' : 'VMM_FAILED', {
+      message: missing
+        ? 'QEMU is not installed: there is no qemu-system-x86_64'
+        : `The virtual machine ended with ${signal ?? error?.message ?? `status ${String(status)}`}${said === '' ? '' : `: ${said}`}`,
+      hint: missing ? 'Install the package qemu-system-x86.' : "See 'tapwarden doctor'.",
+      details: { status, signal },
+      cause,
+    });
+  }
+
+  /** Asks the guest for its counts. A guest that does not answer leaves them unknown. */
+  async #settle(channel: ChannelHost): Promise<void> {
+    channel.send({ kind: 'settle' });
+    const timer = new AbortController();
+    await Promise.race([
+      this.#orVmmEnd(channel.next('settled')).catch(() => undefined),
+      sleep(10_000, undefined, { signal: timer.signal }).catch(() => undefined),
+    ]);
+    timer.abort();
+  }
+
+  async #endVmm(): Promise<void> {
+    const vmm = this.#vmm;
+    if (vmm === undefined) return;
+    vmm.process.kill('SIGKILL');
+    await vmm.ended;
+    this.#vmm = undefined;
+  }
+
+  #theChannel(): ChannelHost {
+    if (this.#channel !== undefined) return this.#channel;
+    throw new TapwardenError('BUG', { message: 'The sandbox has no channel process' });
+  }
+
+  #mark(step: string): void {
+    this.#timings[step] = Date.now();
+  }
+}
+
+/** The last lines of a guest's console, escaped and indented. */
+function consoleLinesOf(text: string): string {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  if (lines.length === 0) return '  (it wrote nothing)';
+  return lines
+    .slice(-15)
+    .map((line) => `  ${escapeText(line.trimEnd(), 200)}`)
+    .join('\n');
+}

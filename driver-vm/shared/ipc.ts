@@ -1,0 +1,93 @@
+import { flag, integer, nullable, object, oneOf, readShape, type ShapeOf, text, union } from '../../base/index.ts';
+import type { DirectDestination } from '../../nft/index.ts';
+import type { EventContext } from '../../ocsf/index.ts';
+import type { Policy } from '../../policy/index.ts';
+
+/** What the channel process is told once, with the gateway's listening socket beside it. */
+export type ChannelConfig = {
+  readonly context: EventContext;
+  readonly accelerator: 'kvm' | 'tcg';
+  /** Unix sockets that this process listens on and QEMU connects to. */
+  readonly channelSocket: string;
+  readonly consoleSocket: string;
+  /** Descriptor of the open event log, and the sequence number that comes next in it. */
+  readonly eventsFd: number;
+  readonly startSequence: number;
+  readonly eventsFile: string;
+  readonly policy: Policy;
+  readonly direct: readonly DirectDestination[];
+  /** The run's secret in the log prefix. */
+  readonly tag: string;
+  readonly allowUnlogged: boolean;
+};
+
+/** What to run in the guest. */
+export type ExecRequest = {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly workdir: string | null;
+};
+
+/** From the privileged process to the channel process. */
+export type ParentMessage =
+  | { readonly kind: 'start'; readonly config: ChannelConfig }
+  | ({ readonly kind: 'exec' } & ExecRequest)
+  | { readonly kind: 'signal'; readonly signal: number }
+  /** The boot is given up: forget its connection and console. Answered by `console`. */
+  | { readonly kind: 'reset' }
+  /** Ask the guest for its counts; answered by `settled`. */
+  | { readonly kind: 'settle' }
+  /** The VM is gone: write the last event, close the log, report and end. `slot` are the slot table's drop counters. */
+  | {
+      readonly kind: 'finish';
+      readonly reason: string;
+      readonly failed: boolean;
+      readonly slot: Readonly<Record<string, number>>;
+    };
+
+const count = integer(0);
+
+/** What the record of a run says; `lost` is `null` where it is not known. */
+const summary = object({
+  allowed: count,
+  denied: count,
+  deniedRequests: count,
+  attempts: count,
+  lost: nullable(count),
+});
+
+/**
+ * From the channel process to the privileged one. The channel process parses what a guest wrote, so the privileged one
+ * does not trust it with more than these shapes, and prints their text escaped.
+ */
+const childMessages = {
+  listening: object({ kind: oneOf('listening') }),
+  hello: object({ kind: oneOf('hello'), kernelRelease: text(64), bootMs: count }),
+  ready: object({ kind: oneOf('ready'), logging: flag, setupMs: count }),
+  failed: object({ kind: oneOf('failed'), code: text(64), message: text(16_384), hint: nullable(text(4096)) }),
+  started: object({ kind: oneOf('started') }),
+  refused: object({ kind: oneOf('refused'), code: text(64), message: text(16_384) }),
+  exited: object({ kind: oneOf('exited'), status: nullable(integer(0, 255)), signal: nullable(integer(1, 127)) }),
+  settled: object({ kind: oneOf('settled') }),
+  /** The answer to `reset`: the end of what the guest wrote to its console. */
+  console: object({ kind: oneOf('console'), text: text(16_384) }),
+  /** The channel is gone or broke its protocol, or this process failed. */
+  lost: object({ kind: oneOf('lost'), code: text(64), message: text(16_384), console: text(16_384) }),
+  finished: object({ kind: oneOf('finished'), summary }),
+};
+
+/** From the channel process to the privileged one. */
+export type ChildMessage = ShapeOf<(typeof childMessages)[keyof typeof childMessages]>;
+/** What the record of a run says. */
+export type RunSummary = ShapeOf<typeof summary>;
+
+const childMessage = union(childMessages);
+
+/**
+ * Parses a message of the channel process.
+ *
+ * @throws CHANNEL_PROTOCOL when it is not one
+ */
+export function parseChildMessage(value: unknown): ChildMessage {
+  return readShape(childMessage, value, 'A message of the channel process', 'CHANNEL_PROTOCOL');
+}

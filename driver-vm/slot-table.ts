@@ -1,0 +1,86 @@
+import { link } from '../init/index.ts';
+import {
+  type Chain,
+  type DirectDestination,
+  directMatches,
+  hasIp6,
+  type Rule,
+  type Ruleset,
+  type TableName,
+} from '../nft/index.ts';
+
+/** The slot's one table. */
+export const slotTable: TableName = { family: 'inet', name: `tapwarden_${link.hostInterface}` };
+
+/** The slot's end of the veth to the host; it is there with direct rules only. */
+export const slotUplink = 'up0';
+
+/** The slot table's drop counters: what a guest did that its own fence should have stopped. */
+export const slotDropCounters = ['spoofed', 'ipv6', 'denied_input', 'denied_forward'] as const;
+
+/**
+ * The slot's ruleset: the host's half of the fence, which never asks the guest.
+ *
+ * - `ingress` pins the guest's MAC and source address and drops IPv6 that the policy did not ask for, before any other
+ *   part of the host's kernel looks at the packet;
+ * - `input` admits the gateway's port, and nothing else;
+ * - `forward` admits the policy's direct destinations, and their replies;
+ * - `postrouting` masquerades these.
+ *
+ * Every drop counts. Source: nft(8); a table of family `ip` would leave the host's services open over IPv6 link-local.
+ */
+export function slotRuleset(direct: readonly DirectDestination[]): Ruleset {
+  const tap = link.hostInterface;
+  const withIp6 = hasIp6(direct);
+  return {
+    table: slotTable,
+    counters: ['gateway', 'direct', ...slotDropCounters],
+    sets: [],
+    chains: [
+      {
+        name: 'ingress',
+        hook: { type: 'filter', hook: 'ingress', device: tap, priority: -500, policy: 'accept' },
+        rules: [
+          rule(`ether saddr != ${link.guestMac} counter name spoofed drop`, "only the guest's own MAC"),
+          ...(withIp6
+            ? [rule(`ip6 saddr != ${link.guestIpv6} counter name ipv6 drop`, "only the guest's own IPv6 address")]
+            : [rule('meta protocol ip6 counter name ipv6 drop', 'the policy asks for no IPv6')]),
+          rule(`ip saddr != ${link.guestIpv4} counter name spoofed drop`, "only the guest's own IPv4 address"),
+        ],
+      },
+      {
+        name: 'input',
+        hook: { type: 'filter', hook: 'input', priority: 'filter', policy: 'drop' },
+        rules: [
+          rule(
+            `iifname "${tap}" ip daddr ${link.hostIpv4} tcp dport ${link.gatewayPort} counter name gateway accept`,
+            'the guest reaches the gateway',
+          ),
+          rule('counter name denied_input drop', 'nothing else of the host is reached'),
+        ],
+      },
+      {
+        name: 'forward',
+        hook: { type: 'filter', hook: 'forward', priority: 'filter', policy: 'drop' },
+        rules: [
+          ...(direct.length === 0
+            ? []
+            : [rule(`iifname "${slotUplink}" oifname "${tap}" ct state established,related accept`, 'replies')]),
+          ...directMatches(direct).map(({ match, comment }) =>
+            rule(`iifname "${tap}" oifname "${slotUplink}" ${match} counter name direct accept`, comment),
+          ),
+          rule('counter name denied_forward drop', 'nothing else is forwarded'),
+        ],
+      },
+      ...(direct.length === 0 ? [] : [masquerade]),
+    ],
+  };
+}
+
+const rule = (body: string, comment: string): Rule => ({ body, comment });
+
+const masquerade: Chain = {
+  name: 'postrouting',
+  hook: { type: 'nat', hook: 'postrouting', priority: 'srcnat', policy: 'accept' },
+  rules: [rule(`oifname "${slotUplink}" masquerade`, "direct traffic leaves with the slot's address")],
+};

@@ -1,0 +1,123 @@
+import { type Argv, isTapwardenError, messageOf, type Run, TapwardenError, type UndoStack } from '../base/index.ts';
+import { link } from '../init/index.ts';
+import { applyRuleset, type DirectDestination, hasIp6, readCounters } from '../nft/index.ts';
+import { slotDropCounters, slotRuleset, slotTable } from './slot-table.ts';
+
+/** A slot: the host network namespace of one sandbox. */
+export type Slot = {
+  readonly namespace: string;
+  /** Puts a command into the slot: `['ip', 'netns', 'exec', 'tw-a', …]`. */
+  readonly enter: readonly string[];
+};
+
+/** What a slot is made of. */
+export type SlotOptions = {
+  readonly id: string;
+  /** The user that QEMU runs as, who alone may open the TAP. */
+  readonly vmmUid: number;
+  readonly direct: readonly DirectDestination[];
+};
+
+/** The name of a sandbox's slot. */
+export const slotNamespace = (id: string): string => `tw-${id}`;
+
+/**
+ * Makes a slot: the namespace, its TAP, and its table, which is loaded before the TAP goes up. Each step is on `undo`
+ * before it is done. Nothing of it is in the root namespace, and the namespace takes all of it with it.
+ *
+ * The TAP has ARP off and a fixed neighbour: the host answers no discovery of the guest and believes none.
+ *
+ * @throws SLOT_FAILED when a step fails, with the step
+ * @throws TUN_MISSING when the kernel has no TAP devices
+ * @throws NFT_MISSING, NFT_REJECTED when the table cannot be loaded
+ */
+export async function makeSlot(run: Run, options: SlotOptions, undo: UndoStack): Promise<Slot> {
+  const namespace = slotNamespace(options.id);
+  undo.push(`delete the namespace ${namespace}`, async () => await deleteSlot(run, options.id));
+  await step('add the network namespace', () => run(['ip', 'netns', 'add', namespace]));
+  const enter = ['ip', 'netns', 'exec', namespace] as const;
+  await step('set the namespace up', () =>
+    run([...enter, 'sh', '-euc', settings], { env: { IP6: hasIp6(options.direct) ? '0' : '1' } }),
+  );
+  await addTap(run, namespace, options.vmmUid);
+  await applyRuleset({ run, enter }, slotRuleset(options.direct));
+  await step('bring the TAP up', () =>
+    run(['ip', '-n', namespace, '-batch', '-'], { input: tapUp(hasIp6(options.direct)) }),
+  );
+  return { namespace, enter };
+}
+
+/** Deletes a slot; one that is not there is none to delete. */
+export async function deleteSlot(run: Run, id: string): Promise<void> {
+  try {
+    await run(['ip', 'netns', 'del', slotNamespace(id)]);
+  } catch (error) {
+    if (isTapwardenError(error, 'COMMAND_FAILED') && /No such file/.test(String(error.details['stderr']))) return;
+    throw error;
+  }
+}
+
+/** The slot table's drop counters, in packets; empty when they cannot be read. */
+export async function readSlotDrops(run: Run, slot: Slot): Promise<Readonly<Record<string, number>>> {
+  try {
+    const counters = await readCounters({ run, enter: slot.enter }, slotTable);
+    return Object.fromEntries(slotDropCounters.map((name) => [name, counters.get(name)?.packets ?? 0]));
+  } catch {
+    return {};
+  }
+}
+
+// No IPv6 of its own on links that appear later; no answer to pings from a network that is nobody's.
+const settings = `
+for scope in default all; do
+  [ ! -e /proc/sys/net/ipv6/conf/$scope/disable_ipv6 ] || echo "$IP6" >/proc/sys/net/ipv6/conf/$scope/disable_ipv6
+  [ ! -e /proc/sys/net/ipv6/conf/$scope/accept_ra ] || echo 0 >/proc/sys/net/ipv6/conf/$scope/accept_ra
+done
+`;
+
+async function addTap(run: Run, namespace: string, uid: number): Promise<void> {
+  const tap = link.hostInterface;
+  try {
+    await run(['ip', '-n', namespace, 'tuntap', 'add', 'dev', tap, 'mode', 'tap', 'user', String(uid)]);
+    await run(['ip', '-n', namespace, '-batch', '-'], {
+      input: `link set ${tap} address ${link.hostMac} arp off addrgenmode none\n`,
+    });
+  } catch (cause) {
+    const stderr = isTapwardenError(cause) ? String(cause.details['stderr']) : '';
+    if (!/\/dev\/net\/tun/.test(stderr)) throw slotFailed('make the TAP', cause);
+    throw new TapwardenError('TUN_MISSING', {
+      message: `The host has no usable /dev/net/tun: ${stderr.trim()}`,
+      hint: "Load the module: 'modprobe tun'.",
+      cause,
+    });
+  }
+}
+
+function tapUp(withIp6: boolean): string {
+  const tap = link.hostInterface;
+  return [
+    `address add ${link.hostIpv4}/${link.ipv4PrefixLength} dev ${tap}`,
+    ...(withIp6 ? [`address add ${link.hostIpv6}/${link.ipv6PrefixLength} dev ${tap} nodad`] : []),
+    `link set ${tap} up`,
+    `neighbor add ${link.guestIpv4} lladdr ${link.guestMac} nud permanent dev ${tap}`,
+    ...(withIp6 ? [`neighbor add ${link.guestIpv6} lladdr ${link.guestMac} nud permanent dev ${tap}`] : []),
+    '',
+  ].join('\n');
+}
+
+async function step(what: string, body: () => Promise<unknown>): Promise<void> {
+  try {
+    await body();
+  } catch (cause) {
+    throw slotFailed(what, cause);
+  }
+}
+
+function slotFailed(what: string, cause: unknown): TapwardenError {
+  return new TapwardenError('SLOT_FAILED', { message: `Cannot ${what} of the slot: ${messageOf(cause)}`, cause });
+}
+
+/** What `enter` and a command make together. */
+export function inSlot(slot: Slot, ...command: readonly string[]): Argv {
+  return [...slot.enter, ...command] as unknown as Argv;
+}

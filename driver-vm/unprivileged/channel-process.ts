@@ -1,0 +1,204 @@
+import { randomBytes } from 'node:crypto';
+import type { Server, Socket } from 'node:net';
+import { isTapwardenError, messageOf, TapwardenError } from '../../base/index.ts';
+import { Connection, channelVersion, type GuestMessage, parseGuestMessage } from '../../channel/index.ts';
+import { EventLog } from '../../ocsf/index.ts';
+import type { ChannelConfig, ChildMessage, ExecRequest, ParentMessage } from '../shared/ipc.ts';
+import { ConsoleTail } from './console-tail.ts';
+import { type Gateway, startGateway } from './gateway.ts';
+import { listenForVmm } from './guest-link.ts';
+import { Recorder } from './recorder.ts';
+import { Stdio, theExec } from './stdio.ts';
+
+/** How the channel process talks to the privileged one. */
+export type ParentLink = {
+  readonly send: (message: ChildMessage) => void;
+  /** Ends this process. */
+  readonly exit: (status: number) => void;
+};
+
+/**
+ * The part of the driver that reads what a guest wrote: the channel, the serial console, the gateway's requests. It runs
+ * as a user of its own without any privilege, holds the event log and the caller's standard streams, and knows nothing
+ * of slots and virtual machines.
+ */
+export class ChannelProcess {
+  readonly #parent: ParentLink;
+  readonly #console = new ConsoleTail();
+  #config: ChannelConfig | undefined;
+  #recorder: Recorder | undefined;
+  #log: EventLog | undefined;
+  #gateway: Gateway | undefined;
+  #connection: Connection | undefined;
+  #stdio: Stdio | undefined;
+  #exec: ExecRequest | undefined;
+  #kernelRelease = '';
+
+  constructor(parent: ParentLink) {
+    this.#parent = parent;
+  }
+
+  /** Takes a message of the privileged process. */
+  async onParentMessage(message: ParentMessage, handle?: Server): Promise<void> {
+    switch (message.kind) {
+      case 'start':
+        return await this.#start(message.config, handle);
+      case 'reset':
+        this.#connection?.close();
+        this.#connection = undefined;
+        this.#parent.send({ kind: 'console', text: this.#console.text() });
+        this.#console.clear();
+        return;
+      case 'exec':
+        this.#exec = { argv: message.argv, env: message.env, workdir: message.workdir };
+        return await this.#send({ kind: 'exec', exec: theExec, ...this.#exec });
+      case 'signal':
+        return await this.#send({ kind: 'signal', exec: theExec, signal: message.signal });
+      case 'settle':
+        return await this.#send({ kind: 'settle' });
+      case 'finish':
+        return await this.#finish(message);
+    }
+  }
+
+  /** Says that this process itself failed. */
+  fail(error: unknown): void {
+    const known = isTapwardenError(error) ? error : undefined;
+    this.#parent.send({
+      kind: 'lost',
+      code: known?.code ?? 'BUG',
+      message: messageOf(error).slice(0, 16_384),
+      console: this.#console.text(),
+    });
+  }
+
+  async #start(config: ChannelConfig, handle: Server | undefined): Promise<void> {
+    if (handle === undefined) throw new TapwardenError('BUG', { message: 'The gateway has no listening socket' });
+    this.#config = config;
+    this.#log = EventLog.fromFd(config.eventsFd, {
+      startSequence: config.startSequence,
+      name: config.eventsFile,
+      now: Date.now,
+      randomBytes,
+    });
+    const recorder = new Recorder({
+      context: config.context,
+      log: this.#log,
+      accelerator: config.accelerator,
+      now: Date.now,
+    });
+    this.#recorder = recorder;
+    const onOutcome = (outcome: Parameters<Recorder['request']>[0]): void => {
+      this.#guarded(() => recorder.request(outcome));
+    };
+    this.#gateway = await startGateway({ policy: config.policy, server: handle, onOutcome });
+    await listenForVmm(config.channelSocket, (socket) => this.#connect(socket));
+    await listenForVmm(config.consoleSocket, (socket) => {
+      socket.on('data', (piece) => this.#console.push(piece));
+      socket.on('error', () => socket.destroy());
+    });
+    this.#parent.send({ kind: 'listening' });
+  }
+
+  #connect(socket: Socket): void {
+    // One guest, one connection: whoever else comes is not it.
+    if (this.#connection !== undefined) {
+      socket.destroy();
+      return;
+    }
+    const connection: Connection = new Connection(socket, {
+      onMessage: (payload) => this.#guarded(() => this.#onGuestMessage(parseGuestMessage(payload))),
+      onData: (exec, stream, payload) =>
+        this.#guarded(() => {
+          if (exec === theExec && this.#stdio?.onData(stream, payload) === true) return;
+          throw new TapwardenError('CHANNEL_PROTOCOL', { message: 'The guest sent output that nobody asked for' });
+        }),
+      onClose: (reason) => {
+        if (this.#connection === connection) this.fail(reason);
+      },
+    });
+    this.#connection = connection;
+  }
+
+  #onGuestMessage(message: GuestMessage): void {
+    const recorder = this.#recorder;
+    switch (message.kind) {
+      case 'hello':
+        return this.#onHello(message);
+      case 'ready':
+        recorder?.started(this.#kernelRelease, message.logging);
+        return this.#parent.send(message);
+      case 'failed':
+        return this.#parent.send(message);
+      case 'started':
+        if (this.#exec !== undefined) recorder?.launched(this.#exec, message.pid);
+        if (this.#connection !== undefined) this.#stdio = new Stdio(this.#connection, process);
+        return this.#parent.send({ kind: 'started' });
+      case 'refused':
+        return this.#parent.send({ kind: 'refused', code: message.code, message: message.message });
+      case 'exited':
+        recorder?.exited(message);
+        void this.#stdio?.drained().then(() => {
+          this.#parent.send({ kind: 'exited', status: message.status, signal: message.signal });
+        });
+        return;
+      case 'end':
+        return this.#stdio?.onEnd(message.stream);
+      case 'window':
+        return this.#stdio?.onWindow(message.stream, message.bytes);
+      case 'fact':
+        return recorder?.fact(message.fact);
+      case 'counts':
+        recorder?.counts(message.counts);
+        return this.#parent.send({ kind: 'settled' });
+    }
+  }
+
+  #onHello(message: Extract<GuestMessage, { kind: 'hello' }>): void {
+    const { kernelRelease, bootMs } = message;
+    const config = this.#config;
+    if (config === undefined) return;
+    if (message.version !== channelVersion) {
+      throw new TapwardenError('CHANNEL_PROTOCOL', {
+        message: `The guest speaks version ${message.version} of the channel, the host ${channelVersion}`,
+      });
+    }
+    this.#kernelRelease = kernelRelease;
+    this.#parent.send({ kind: 'hello', kernelRelease, bootMs });
+    void this.#send({
+      kind: 'configure',
+      version: channelVersion,
+      sandbox: config.context.sandboxId,
+      tag: config.tag,
+      time: Date.now(),
+      policy: config.policy,
+      direct: config.direct,
+      allowUnlogged: config.allowUnlogged,
+    });
+  }
+
+  async #finish(message: Extract<ParentMessage, { kind: 'finish' }>): Promise<void> {
+    this.#connection?.close();
+    this.#connection = undefined;
+    await this.#gateway?.close();
+    const summary = this.#recorder?.stopped(message.reason, message.failed, message.slot);
+    this.#log?.close();
+    if (summary !== undefined) this.#parent.send({ kind: 'finished', summary });
+    this.#parent.exit(0);
+  }
+
+  /** Ends the connection of a guest that broke the protocol, and tells the parent of what failed here. */
+  #guarded(body: () => void): void {
+    try {
+      body();
+    } catch (error) {
+      this.#connection?.close();
+      this.#connection = undefined;
+      this.fail(error);
+    }
+  }
+
+  async #send(message: unknown): Promise<void> {
+    await this.#connection?.send(message);
+  }
+}

@@ -1,0 +1,52 @@
+import { lookup } from 'node:dns/promises';
+import type { Server } from 'node:net';
+import { checkAddress, decideHost, type Policy, resolveStatic } from '../../policy/index.ts';
+import { createDirectDial, createProxy, type Outcome } from '../../proxy/index.ts';
+import { hostAddresses } from './host-addresses.ts';
+
+/** What the gateway works from. */
+export type GatewayOptions = {
+  readonly policy: Policy;
+  /** The socket that listens inside the slot. */
+  readonly server: Server;
+  readonly onOutcome: (outcome: Outcome) => void;
+};
+
+/** A running gateway. */
+export type Gateway = { readonly close: () => Promise<void> };
+
+const connectTimeoutMs = 10_000;
+
+/**
+ * Starts the gateway: the host's half of the policy proxy, and the only thing of the host that the guest can reach. It
+ * decides each request by the policy, resolves the name once on the host, checks every answer, and connects to the very
+ * address that it checked.
+ */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { policy, server, onOutcome } = options;
+  const proxy = createProxy({
+    name: 'gateway',
+    decide: ({ host, port }) => decideHost(policy, { host, port }),
+    upstream: {
+      kind: 'direct',
+      dial: createDirectDial({
+        resolve: async (host) => await resolve(policy, host),
+        checkAddress: (address, port) => checkAddress(policy, { address, port, hostAddresses: hostAddresses() }),
+        connectTimeoutMs,
+      }),
+    },
+    onOutcome: (outcome) => {
+      if (outcome.by === 'gateway') onOutcome(outcome);
+    },
+  });
+  await proxy.listen({ kind: 'server', server });
+  return { close: async () => await proxy.close() };
+}
+
+/** All addresses of a name, as the policy lists them or the host's resolver has them. Source: getaddrinfo(3). */
+async function resolve(policy: Policy, host: string): Promise<readonly string[]> {
+  const listed = resolveStatic(policy, host);
+  if (listed !== undefined) return listed;
+  const answers = await lookup(host, { all: true, verbatim: true });
+  return answers.map(({ address }) => address);
+}

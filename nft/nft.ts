@@ -1,0 +1,121 @@
+import { writeFile } from 'node:fs/promises';
+import { withFile } from 'tmp-promise';
+import { type Argv, escapeText, isTapwardenError, type Run, TapwardenError } from '../base/index.ts';
+import type { Ruleset, TableName } from './model.ts';
+import { renderRuleset } from './render.ts';
+
+/** Where nft runs: `enter` stands before the command, for example `['ip', 'netns', 'exec', 'tw-a']`. */
+export type NftTarget = { readonly run: Run; readonly enter?: readonly string[] };
+
+/** Packets and bytes that a named counter has seen. */
+export type Count = { readonly packets: number; readonly bytes: number };
+
+/**
+ * Loads a ruleset: all of it, or nothing.
+ *
+ * @throws RULESET_INVALID when the model is wrong, before nft is called
+ * @throws NFT_REJECTED when nft or the kernel refuses it; `details` is `{table, stderr}`. The old state stands, which
+ *   at a first load is no fence at all: whoever gets this error must not start a workload
+ * @throws NFT_MISSING when there is no nft
+ */
+export async function applyRuleset(target: NftTarget, ruleset: Ruleset): Promise<void> {
+  await loadText(target, renderRuleset(ruleset), ruleset.table, []);
+}
+
+/** Says whether the kernel would take the ruleset, without loading it. Errors as {@link applyRuleset}. */
+export async function checkRuleset(target: NftTarget, ruleset: Ruleset): Promise<void> {
+  await loadText(target, renderRuleset(ruleset), ruleset.table, ['--check']);
+}
+
+/**
+ * Deletes a table and all in it.
+ *
+ * @throws NFT_NOT_FOUND when it does not exist
+ */
+export async function removeTable(target: NftTarget, table: TableName): Promise<void> {
+  await nft(target, ['delete', 'table', table.family, table.name], table);
+}
+
+/**
+ * The table as the kernel has it, in nft's JSON form (libnftables-json(5)): for structure only, since it leaves out
+ * details of some expressions.
+ *
+ * @throws NFT_NOT_FOUND when it does not exist
+ */
+export async function listTable(target: NftTarget, table: TableName): Promise<readonly NftObject[]> {
+  return parseListing(await nft(target, ['-j', 'list', 'table', table.family, table.name], table));
+}
+
+/**
+ * The named counters of a table, by name.
+ *
+ * @throws NFT_NOT_FOUND when the table does not exist
+ */
+export async function readCounters(target: NftTarget, table: TableName): Promise<ReadonlyMap<string, Count>> {
+  const objects = parseListing(await nft(target, ['-j', 'list', 'counters', 'table', table.family, table.name], table));
+  return new Map(
+    objects.flatMap(({ counter }) =>
+      counter === undefined
+        ? []
+        : [[String(counter['name']), { packets: Number(counter['packets']), bytes: Number(counter['bytes']) }]],
+    ),
+  );
+}
+
+/** One object of nft's JSON listing: a single key (`chain`, `rule`, `set`, `counter` …) and its attributes. */
+export type NftObject = Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>;
+
+function parseListing(stdout: string): readonly NftObject[] {
+  return (JSON.parse(stdout) as { nftables: readonly NftObject[] }).nftables;
+}
+
+/** nft reads a file and not its standard input, because `/dev/stdin` is no regular file everywhere; mode 0600. */
+async function loadText(target: NftTarget, text: string, table: TableName, flags: readonly string[]): Promise<void> {
+  await withFile(
+    async ({ path }) => {
+      await writeFile(path, text);
+      await nft(target, [...flags, '-f', path], table);
+    },
+    { prefix: 'tapwarden-', postfix: '.nft', mode: 0o600 },
+  );
+}
+
+async function nft(target: NftTarget, args: readonly string[], table: TableName): Promise<string> {
+  const argv: Argv = [...(target.enter ?? []), 'nft', ...args] as unknown as Argv;
+  try {
+    return (await target.run(argv)).stdout;
+  } catch (error) {
+    throw classify(error, args, table);
+  }
+}
+
+/** The one place that reads what nft says. Callers see codes. */
+function classify(error: unknown, args: readonly string[], table: TableName): unknown {
+  if (isTapwardenError(error, 'PROGRAM_MISSING')) return missing(error);
+  if (!isTapwardenError(error, 'COMMAND_FAILED')) return error;
+  const stderr = String(error.details['stderr']);
+  if (/exec of "nft" failed: No such file/.test(stderr)) return missing(error);
+  const name = `${table.family} ${table.name}`;
+  const first = escapeText(stderr.split('\n').find((line) => line.includes('rror:')) ?? stderr.trim(), 500);
+  if (!args.includes('-f') && /No such file or directory/.test(stderr)) {
+    return new TapwardenError('NFT_NOT_FOUND', {
+      message: `The table ${name}, or what was asked of it, does not exist: ${first}`,
+      details: { table: name, stderr },
+      cause: error,
+    });
+  }
+  return new TapwardenError('NFT_REJECTED', {
+    message: `nft refused the ruleset of table ${name}: ${first}`,
+    hint: "'tapwarden doctor' says which netfilter features the kernel lacks.",
+    details: { table: name, stderr },
+    cause: error,
+  });
+}
+
+function missing(cause: unknown): TapwardenError {
+  return new TapwardenError('NFT_MISSING', {
+    message: "Cannot load a ruleset: the program 'nft' is not there",
+    hint: 'Install the package nftables.',
+    cause,
+  });
+}

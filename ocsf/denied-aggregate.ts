@@ -1,0 +1,86 @@
+import { checkedInteger, checkedIp } from './check.ts';
+import { deviceOf, type EventContext, metadataOf, policyOf } from './context.ts';
+import { protocolName } from './destination.ts';
+import type { EventBody, NetworkActivity } from './event.ts';
+import { type FenceRule, fenceRuleOf } from './fence-rule.ts';
+import { finish } from './finish.ts';
+import { present } from './present.ts';
+
+const reasons = {
+  'log-limit': 'the limit of the log rule withheld their lines',
+  'records-lost': 'the kernel overwrote their records before they were read',
+  'set-full': 'the set that counts by destination was full',
+  unreadable: 'their lines could not be read as records of the fence',
+  unknown: 'the counters tell of them and the log does not',
+} as const;
+
+/** Why refused packets have no record of their own. */
+export type AggregateReason = keyof typeof reasons;
+
+/** Refused packets that a counter tells of and no log line. */
+export type DeniedAggregateInput = {
+  /** Epoch milliseconds by the host's clock, of the window in which they were refused. */
+  readonly startTime: number;
+  readonly endTime: number;
+  /** Packets, at least 1. */
+  readonly count: number;
+  /** IANA protocol number, where the counter is one protocol's. */
+  readonly protocol?: number;
+  readonly ipVersion?: 4 | 6;
+  readonly source: { readonly ip: string };
+  /** @default 'unknown' */
+  readonly reason?: AggregateReason;
+  readonly rule?: FenceRule;
+};
+
+/**
+ * Packets that the fence refused and that have no event of their own: Network Activity, Refuse, with their `count` and
+ * no destination. The sum of `count` over all Refuse events (1 where it is absent) is the number of packets refused.
+ *
+ * @throws EVENT_INVALID when a number is out of its range, or the window ends before it starts
+ * Source: OCSF network_activity (4001)
+ */
+export function deniedAggregate(context: EventContext, input: DeniedAggregateInput): EventBody<NetworkActivity> {
+  const start = checkedInteger(input.startTime, 'startTime');
+  const end = checkedInteger(input.endTime, 'endTime', start);
+  const count = checkedInteger(input.count, 'count', 1);
+  const reason = input.reason ?? 'unknown';
+  const protocol = input.protocol === undefined ? undefined : checkedInteger(input.protocol, 'protocol', 0, 255);
+  return finish<NetworkActivity>(
+    present({
+      time: start,
+      class_uid: 4001 as const,
+      activity_id: 5 as const,
+      severity_id: 3 as const,
+      message: `${count} direct packet${count === 1 ? '' : 's'} refused without an event of ${count === 1 ? 'its' : 'their'} own`,
+      status_id: 2 as const,
+      status_code: 'nft:refused',
+      status_detail: `Counted without a destination of their own: ${reasons[reason]}.`,
+      ...(count === 1 ? {} : { count, start_time: start, end_time: end, duration: end - start }),
+      action_id: 2 as const,
+      disposition_id: 2 as const,
+      is_alert: true,
+      confidence_id: 1 as const,
+      observation_point_id: 1 as const,
+      metadata: metadataOf(context, 'fence', 'egress-denied-aggregate', {
+        log_provider: 'nf_tables',
+        labels: ['aggregate', 'origin:unverified'],
+      }),
+      device: deviceOf(context),
+      src_endpoint: { ip: checkedIp(input.source.ip, 'source.ip'), uid: context.sandboxId },
+      connection_info: present({
+        direction_id: 2 as const,
+        protocol_num: protocol,
+        protocol_name: protocol === undefined ? undefined : protocolName(protocol),
+        protocol_ver_id: input.ipVersion,
+      }),
+      traffic: { packets: count, packets_out: count },
+      firewall_rule: input.rule === undefined ? undefined : fenceRuleOf(context, input.rule),
+      policy: policyOf(context),
+      unmapped: {
+        aggregation: { reason, window: { start_time: start, end_time: end }, packets: count },
+        origin: { verified: false, method: 'counter', reason: 'process-not-attributed' },
+      },
+    }),
+  );
+}

@@ -1,0 +1,32 @@
+export { type AttackInput, attacksOf, attackVersion } from './attack.ts';
+export { type ActivityId, type ClassUid, categories, classes, profiles } from './classes.ts';
+export type { EventContext, Feature } from './context.ts';
+export { type AggregateReason, type DeniedAggregateInput, deniedAggregate } from './denied-aggregate.ts';
+export { type DeniedPacketInput, deniedPacket, type PacketEnd } from './denied-packet.ts';
+export { classifyAddress, type Destination, isMetadataHost, protocolName } from './destination.ts';
+export { type EnumId, type EnumName, enums } from './enums.ts';
+export type * from './event.ts';
+export { type ExecEnd, type ExecInput, execExited, execLaunched } from './exec.ts';
+export type { FenceRule, Verdict } from './fence-rule.ts';
+export { finish } from './finish.ts';
+export { inspectLog, type LogEnd, type PreparedLog, prepareLog } from './inspect-log.ts';
+export { EventLog, type EventLogEnvironment, type FromFdOptions } from './jsonl-writer.ts';
+export { maxLineBytes } from './line-cap.ts';
+export {
+  type Allowed,
+  type ConnectInput,
+  connectAllowed,
+  connectDenied,
+  connectFailed,
+  type Denied,
+} from './proxy-decision.ts';
+export { type FenceUnloggedInput, fenceUnlogged, type TelemetryGapInput, telemetryGap } from './record-health.ts';
+export {
+  type RunCounts,
+  type SandboxStartedInput,
+  type SandboxStoppedInput,
+  sandboxStarted,
+  sandboxStopped,
+} from './sandbox-lifecycle.ts';
+export { renderShort, type ShorthandOptions } from './shorthand.ts';
+export { createUidSource, type UidParts } from './uid.ts';

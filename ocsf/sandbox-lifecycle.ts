@@ -1,0 +1,105 @@
+import { checkedInteger } from './check.ts';
+import { deviceOf, type EventContext, metadataOf, policyOf, productOf } from './context.ts';
+import type { ApplicationLifecycle, EventBody, JsonObject } from './event.ts';
+import { finish } from './finish.ts';
+
+/** A sandbox that is up: its guest has reported and its fence stands. */
+export type SandboxStartedInput = {
+  /** Epoch milliseconds by the host's clock. */
+  readonly time: number;
+  /** How the guest's processor is run: hardware virtualisation, or emulation. */
+  readonly accelerator: 'kvm' | 'tcg';
+};
+
+/** What the record of a run sums up. */
+export type RunCounts = {
+  /** Requests that the gateway let through. */
+  readonly allowed: number;
+  /** Packets that the fence refused, by its counters. */
+  readonly denied: number;
+  /** Distinct destinations, protocols and ports among them. */
+  readonly attempts: number;
+  /** Refused packets without an event of their own; `null` where nobody knows. */
+  readonly lost: number | null;
+};
+
+/** A sandbox that has ended. */
+export type SandboxStoppedInput = SandboxStartedInput & {
+  readonly counts: RunCounts;
+  /** Packets that the host's own table dropped, by counter. Example: `{spoofed: 0, input: 2}`. */
+  readonly slot?: Readonly<Record<string, number>>;
+  /** Why, in words, for example `'the command ended'`. */
+  readonly reason: string;
+  /** The sandbox ended by a failure of its own, and not by request. @default false */
+  readonly failed?: boolean;
+};
+
+/**
+ * A sandbox started: Application Lifecycle, Start.
+ *
+ * @throws EVENT_INVALID when a number is out of its range
+ * Source: OCSF application_lifecycle (6002)
+ */
+export function sandboxStarted(context: EventContext, input: SandboxStartedInput): EventBody<ApplicationLifecycle> {
+  return finish<ApplicationLifecycle>({
+    ...commonOf(context, input, 'sandbox-started'),
+    activity_id: 3,
+    severity_id: 1,
+    message: `Sandbox ${context.sandboxId} started`,
+    status_id: 1,
+    unmapped: machineOf(context, input),
+  });
+}
+
+/**
+ * A sandbox stopped: Application Lifecycle, Stop, with the counts of its run. `unmapped.complete` says whether the
+ * record of the run tells of every attempt.
+ *
+ * @throws EVENT_INVALID when a number is out of its range
+ * Source: OCSF application_lifecycle (6002)
+ */
+export function sandboxStopped(context: EventContext, input: SandboxStoppedInput): EventBody<ApplicationLifecycle> {
+  const lost = input.counts.lost === null ? null : checkedInteger(input.counts.lost, 'counts.lost');
+  const complete = lost === 0;
+  const failed = input.failed ?? false;
+  const common = commonOf(context, input, 'sandbox-stopped');
+  return finish<ApplicationLifecycle>({
+    ...common,
+    activity_id: 4,
+    severity_id: complete && !failed ? 1 : 3,
+    message: `Sandbox ${context.sandboxId} stopped`,
+    status_id: failed ? 2 : 1,
+    status_detail: input.reason,
+    metadata: complete ? common.metadata : { ...common.metadata, labels: ['loss:possible'] },
+    unmapped: {
+      ...machineOf(context, input),
+      reason: input.reason,
+      counts: {
+        allowed: checkedInteger(input.counts.allowed, 'counts.allowed'),
+        denied: checkedInteger(input.counts.denied, 'counts.denied'),
+        attempts: checkedInteger(input.counts.attempts, 'counts.attempts'),
+        ...(lost === null ? {} : { lost }),
+      },
+      ...(input.slot === undefined ? {} : { slot: input.slot }),
+      complete,
+    },
+  });
+}
+
+function commonOf(context: EventContext, input: SandboxStartedInput, code: string) {
+  return {
+    time: checkedInteger(input.time, 'time'),
+    class_uid: 6002 as const,
+    metadata: metadataOf(context, 'driver', code),
+    app: productOf(context),
+    device: deviceOf(context),
+    policy: policyOf(context),
+  };
+}
+
+function machineOf(context: EventContext, input: SandboxStartedInput): JsonObject {
+  return {
+    accelerator: input.accelerator,
+    ...(context.image === undefined ? {} : { image: { name: context.image.name, uid: context.image.uid } }),
+  };
+}

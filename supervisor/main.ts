@@ -1,0 +1,29 @@
+import { release, uptime } from 'node:os';
+import { messageOf } from '../base/index.ts';
+import { Connection, channelVersion } from '../channel/index.ts';
+import { channelPortName } from '../init/index.ts';
+import { openPort } from './port-stream.ts';
+import { Session } from './session.ts';
+
+/**
+ * The guest's program: opens the channel, says hello, and does what the host asks until the host is gone. When it ends,
+ * init powers the guest off; so does an error that nobody expected, after it was said on the console.
+ */
+async function main(): Promise<void> {
+  const bootMs = Math.round(uptime() * 1000);
+  const stream = await openPort(channelPortName);
+  await new Promise<void>((resolve) => {
+    const connection: Connection = new Connection(stream, {
+      onMessage: (payload) => session.onMessage(payload),
+      onData: (exec, number, payload) => session.onData(exec, number, payload),
+      onClose: () => resolve(),
+    });
+    const session = new Session(connection);
+    void connection.send({ kind: 'hello', version: channelVersion, kernelRelease: release(), bootMs });
+  });
+}
+
+main()
+  .catch((error: unknown) => process.stderr.write(`tapwarden-supervisor: ${messageOf(error)}\n`))
+  // A read that waits for the host holds process.exit up for good; init only needs to see that this process has ended.
+  .finally(() => process.kill(process.pid, 'SIGKILL'));

@@ -1,0 +1,126 @@
+import { writeFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { type Child, start, TapwardenError } from '../base/index.ts';
+import type { DeniedPacketFact, Fact } from '../channel/index.ts';
+import { decodeLogPrefix } from '../nft/index.ts';
+import { formatMonotonic, parseKernelLogRecord } from './kernel-log-record.ts';
+import { parseNetfilterLogLine } from './netfilter-log-line.ts';
+
+/** What a monitor needs. */
+export type MonitorOptions = {
+  /** The run's secret in the log prefix. */
+  readonly tag: string;
+  /** Called with each refused packet, and with each gap in the log's sequence numbers. */
+  readonly onFact: (fact: Fact) => void;
+};
+
+const device = '/dev/kmsg';
+const settleTimeoutMs = 5000;
+/** A reader that dies this often in a row has a reason that trying again does not mend. */
+const maxRestarts = 10;
+
+/**
+ * Reads the kernel log and makes facts of the fence's lines.
+ *
+ * The log is evidence, so it is read as such: only records of facility 0, which no program can write; only lines that
+ * begin with this run's prefix and parse to their end; and sequence numbers without a gap, or the gap is a fact.
+ *
+ * A child `cat` reads the device: Node can wait on a pipe, but not on this device. After an overrun the kernel answers
+ * EPIPE once and `cat` ends: another one starts, what was seen already is passed over by its sequence number, and what
+ * is missing shows as a gap. Source: Documentation/ABI/testing/dev-kmsg.
+ */
+export class Monitor {
+  readonly #options: MonitorOptions;
+  readonly #markers = new Map<string, () => void>();
+  #reader: Child | undefined;
+  #last: number | undefined;
+  #stopped = false;
+  #restarts = 0;
+  #markerCount = 0;
+
+  constructor(options: MonitorOptions) {
+    this.#options = options;
+    this.#startReader();
+  }
+
+  /**
+   * Resolves when every record that the kernel logged before the call has been read.
+   *
+   * A marker is written to the log and awaited in the stream: what stood before it has then been seen.
+   *
+   * @throws GUEST_SETUP_FAILED when the marker does not arrive within 5 s
+   */
+  async settle(): Promise<void> {
+    this.#markerCount += 1;
+    const marker = `tapwarden-marker ${this.#options.tag} ${this.#markerCount}`;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#markers.delete(marker);
+        reject(new TapwardenError('GUEST_SETUP_FAILED', { message: 'The kernel log reader does not keep up' }));
+      }, settleTimeoutMs);
+      this.#markers.set(marker, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      writeFile(device, marker).catch(reject);
+    });
+  }
+
+  /** Ends the reader. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#reader?.process.kill('SIGKILL');
+    await this.#reader?.ended;
+  }
+
+  #startReader(): void {
+    const reader = start(['cat', device], { stdio: ['ignore', 'pipe', 'ignore'] });
+    this.#reader = reader;
+    const { stdout } = reader.process;
+    if (stdout !== null) createInterface({ input: stdout }).on('line', (line) => this.#readLine(line));
+    void reader.ended.then(() => {
+      if (this.#stopped) return;
+      this.#restarts += 1;
+      // At once for a first overrun, then with a growing pause, so that a broken reader does not eat the processor.
+      if (this.#restarts <= maxRestarts) setTimeout(() => this.#startReader(), this.#restarts * 20 - 20);
+    });
+  }
+
+  #readLine(line: string): void {
+    const record = parseKernelLogRecord(line);
+    // Dictionary lines begin with a space and belong to the record before.
+    if (record === undefined || (this.#last !== undefined && record.sequence <= this.#last)) return;
+    if (this.#last !== undefined && record.sequence > this.#last + 1) {
+      const first = this.#last + 1;
+      this.#options.onFact({ kind: 'gap', missing: record.sequence - first, first, last: record.sequence - 1 });
+    }
+    this.#last = record.sequence;
+    this.#restarts = 0;
+    if (record.facility === 0) {
+      const fact = deniedPacketFact(record.text, this.#options.tag, record.sequence, record.microseconds);
+      if (fact !== undefined) this.#options.onFact(fact);
+    } else {
+      this.#markers.get(record.text)?.();
+      this.#markers.delete(record.text);
+    }
+  }
+}
+
+/** The refused packet that a kernel record of facility 0 tells of, if it is a line of this run's fence. */
+export function deniedPacketFact(
+  text: string,
+  tag: string,
+  sequence: number,
+  microseconds: number,
+): DeniedPacketFact | undefined {
+  const line = decodeLogPrefix(text, { tag });
+  const packet = line === undefined ? undefined : parseNetfilterLogLine(line);
+  if (line === undefined || packet === undefined) return undefined;
+  return {
+    kind: 'denied-packet',
+    monotonic: formatMonotonic(microseconds),
+    sequence,
+    ...packet,
+    raw: line.slice(0, 1024),
+  };
+}

@@ -1,0 +1,53 @@
+import { workloadHostname, workloadPaths } from './workload-namespace.ts';
+
+/** What the sandbox around a command is built from. */
+export type SandboxSpec = {
+  readonly env: Readonly<Record<string, string>>;
+  /** Absolute, in the workload's root. */
+  readonly workdir: string;
+  /** Descriptor from which bwrap reads the system call filter. */
+  readonly seccompFd: number;
+  /** Descriptor to which bwrap reports the pid of process 1. */
+  readonly statusFd: number;
+};
+
+/**
+ * The bwrap command line of a workload: `['bwrap', '--unshare-pid', …]`, without the command.
+ *
+ * What the workload sees: its root, a /proc of its own pid namespace (whose processes are all its own), /proc/sys and
+ * /sys read-only, a /dev of null, zero, full, random, urandom, tty, pts and shm, no cgroup tree. Source: bwrap(1).
+ */
+export function sandboxArguments(spec: SandboxSpec): readonly string[] {
+  return [
+    'bwrap',
+    '--unshare-pid',
+    '--unshare-ipc',
+    '--unshare-uts',
+    '--unshare-cgroup',
+    '--die-with-parent',
+    '--new-session',
+    '--hostname',
+    workloadHostname,
+    '--bind',
+    workloadPaths.root,
+    '/',
+    // The view of the workload's network namespace, which `ip netns exec` mounted, without the cgroup tree.
+    '--ro-bind',
+    '/sys',
+    '/sys',
+    '--proc',
+    '/proc',
+    '--dev',
+    '/dev',
+    '--tmpfs',
+    '/run',
+    '--chdir',
+    spec.workdir,
+    '--seccomp',
+    String(spec.seccompFd),
+    '--json-status-fd',
+    String(spec.statusFd),
+    '--clearenv',
+    ...Object.entries(spec.env).flatMap(([name, value]) => ['--setenv', name, value]),
+  ];
+}

@@ -1,0 +1,213 @@
+import type { Socket } from 'node:net';
+import { isTapwardenError, messageOf, run, TapwardenError } from '../base/index.ts';
+import {
+  type Connection,
+  channelVersion,
+  type Fact,
+  type FenceCounts,
+  type GuestMessage,
+  type HostMessage,
+  parseHostMessage,
+  ReceiveCredit,
+  SendCredit,
+  type StreamNumber,
+} from '../channel/index.ts';
+import { readCounters } from '../nft/index.ts';
+import { parsePolicyModel } from '../policy/index.ts';
+import { setClock } from './clock.ts';
+import { type Exec, startExec } from './exec.ts';
+import { fenceTable } from './fence.ts';
+import { inWorkloadNamespace, loadFence } from './fence-loader.ts';
+import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
+import { Monitor } from './monitor.ts';
+import { workloadEnvironment } from './workload-environment.ts';
+import { makeWorkloadNamespace, makeWorkloadRoot, openWorkloadNamespace } from './workload-namespace.ts';
+
+type RunningExec = {
+  readonly exec: Exec;
+  readonly credits: readonly [ReceiveCredit, SendCredit, SendCredit];
+};
+
+/** What the guest does at the host's word: get ready once, run commands, tell what it saw. */
+export class Session {
+  readonly #connection: Connection;
+  readonly #execs = new Map<number, RunningExec>();
+  #monitor: Monitor | undefined;
+  #proxy: GuestProxy | undefined;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Takes a message of the host. What fails in carrying it out is answered, not thrown. */
+  onMessage(payload: Buffer): void {
+    const message = parseHostMessage(payload);
+    this.#handle(message).catch((error: unknown) => this.#fail(error));
+  }
+
+  /** Takes bytes for the standard input of an exec. */
+  onData(number: number, stream: StreamNumber, payload: Buffer): void {
+    const running = this.#execs.get(number);
+    if (running === undefined || stream !== 0) return;
+    const [credit] = running.credits;
+    if (!credit.accept(payload.length)) throw new TapwardenError('CHANNEL_PROTOCOL', { message: 'Too much input' });
+    running.exec.stdin.write(payload, () => {
+      const bytes = credit.consume(payload.length);
+      if (bytes > 0) void this.#send({ kind: 'window', exec: number, stream: 0, bytes });
+    });
+  }
+
+  async #handle(message: HostMessage): Promise<void> {
+    switch (message.kind) {
+      case 'configure':
+        return await this.#configure(message);
+      case 'exec':
+        return await this.#exec(message);
+      case 'signal':
+        return await this.#execs.get(message.exec)?.exec.kill(message.signal);
+      case 'end':
+        return this.#endStream(message.exec, message.stream);
+      case 'window': {
+        const credit = this.#execs.get(message.exec)?.credits[message.stream];
+        if (credit instanceof SendCredit) credit.grant(message.bytes);
+        return;
+      }
+      case 'settle':
+        return await this.#settle();
+    }
+  }
+
+  async #configure(message: Extract<HostMessage, { kind: 'configure' }>): Promise<void> {
+    const begun = process.hrtime.bigint();
+    if (message.version !== channelVersion) {
+      throw new TapwardenError('CHANNEL_PROTOCOL', {
+        message: `The host speaks version ${message.version} of the channel, the guest ${channelVersion}`,
+        hint: 'Rebuild the guest image.',
+      });
+    }
+    if (this.#monitor !== undefined) throw new TapwardenError('STATE_ILLEGAL', { message: 'Configured already' });
+    const policy = parsePolicyModel(message.policy);
+    await setClock(run, message.time);
+    this.#monitor = new Monitor({ tag: message.tag, onFact: (fact) => this.#fact(fact) });
+    await makeWorkloadNamespace(run);
+    const { logging } = await loadFence(run, {
+      tag: message.tag,
+      direct: message.direct,
+      allowUnlogged: message.allowUnlogged,
+    });
+    await openWorkloadNamespace(run);
+    this.#proxy = await startGuestProxy(policy, (fact) => this.#fact(fact));
+    await makeWorkloadRoot(run);
+    const setupMs = Number((process.hrtime.bigint() - begun) / 1_000_000n);
+    await this.#send({ kind: 'ready', logging, setupMs });
+  }
+
+  async #exec(message: Extract<HostMessage, { kind: 'exec' }>): Promise<void> {
+    const { exec: number } = message;
+    if (this.#proxy === undefined) throw new TapwardenError('STATE_ILLEGAL', { message: 'Not configured yet' });
+    let exec: Exec;
+    try {
+      exec = await startExec(run, { ...message, exec: number, env: workloadEnvironment(message.env) });
+    } catch (error) {
+      await this.#send({ kind: 'refused', exec: number, ...refusal(error) });
+      return;
+    }
+    const running: RunningExec = { exec, credits: [new ReceiveCredit(), new SendCredit(), new SendCredit()] };
+    this.#execs.set(number, running);
+    // A command that does not read its input, or has ended, is no error of ours.
+    exec.stdin.on('error', () => exec.stdin.destroy());
+    exec.stdin.on('close', () => void this.#send({ kind: 'end', exec: number, stream: 0 }));
+    await this.#send({ kind: 'started', exec: number, pid: exec.pid });
+    const outputs = Promise.all([
+      this.#pump(number, 1, exec.stdout, running.credits[1]),
+      this.#pump(number, 2, exec.stderr, running.credits[2]),
+    ]);
+    const end = await exec.ended;
+    await outputs;
+    exec.stdin.destroy();
+    await this.#settleLog();
+    this.#execs.delete(number);
+    await this.#send({ kind: 'exited', exec: number, ...end });
+  }
+
+  /** Sends what the command writes, as fast as the host takes it. */
+  async #pump(number: number, stream: 1 | 2, source: Socket, credit: SendCredit): Promise<void> {
+    try {
+      for await (const piece of source as AsyncIterable<Buffer>) {
+        for (let at = 0; at < piece.length; ) {
+          const size = await credit.take(piece.length - at);
+          await this.#connection.sendData(number, stream, piece.subarray(at, at + size));
+          at += size;
+        }
+      }
+    } catch {
+      // The host closed its end of this output: the pipe is closed, and the command gets SIGPIPE, as in a shell.
+    }
+    await this.#send({ kind: 'end', exec: number, stream });
+  }
+
+  #endStream(number: number, stream: StreamNumber): void {
+    const running = this.#execs.get(number);
+    if (running === undefined) return;
+    if (stream === 0) {
+      running.exec.stdin.end();
+      return;
+    }
+    (stream === 1 ? running.exec.stdout : running.exec.stderr).destroy();
+    running.credits[stream].grant(Number.MAX_SAFE_INTEGER / 2);
+  }
+
+  async #settle(): Promise<void> {
+    await this.#settleLog();
+    await this.#send({ kind: 'counts', counts: await readFenceCounts() });
+  }
+
+  /** Every packet that was refused up to now has been told of, or is known not to have been read. */
+  async #settleLog(): Promise<void> {
+    await this.#monitor?.settle();
+  }
+
+  #fact(fact: Fact): void {
+    void this.#send({ kind: 'fact', fact });
+  }
+
+  #fail(error: unknown): void {
+    const known = isTapwardenError(error) ? error : undefined;
+    void this.#send({
+      kind: 'failed',
+      code: known?.code ?? 'BUG',
+      message: messageOf(error).split('\n')[0]?.slice(0, 8192) ?? '',
+      hint: known?.hint?.slice(0, 2048) ?? null,
+    });
+  }
+
+  async #send(message: GuestMessage): Promise<void> {
+    await this.#connection.send(message);
+  }
+}
+
+async function readFenceCounts(): Promise<FenceCounts | null> {
+  try {
+    const counters = await readCounters({ run, enter: inWorkloadNamespace }, fenceTable);
+    const packets = (name: string): number => counters.get(name)?.packets ?? 0;
+    return {
+      deniedTcp: packets('denied_tcp'),
+      deniedUdp: packets('denied_udp'),
+      deniedOther: packets('denied_other'),
+      logged: packets('logged'),
+      unlogged: packets('unlogged'),
+      direct: packets('direct'),
+    };
+  } catch {
+    // A table that is gone or unreadable makes the counts unknown, and the host says so.
+    return null;
+  }
+}
+
+function refusal(error: unknown): Pick<Extract<GuestMessage, { kind: 'refused' }>, 'code' | 'message'> {
+  const code = isTapwardenError(error) ? error.code : 'GUEST_SETUP_FAILED';
+  const message = messageOf(error).slice(0, 8192);
+  return code === 'COMMAND_NOT_FOUND' || code === 'COMMAND_NOT_EXECUTABLE'
+    ? { code, message }
+    : { code: 'GUEST_SETUP_FAILED', message };
+}

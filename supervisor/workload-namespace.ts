@@ -1,0 +1,143 @@
+import { messageOf, type Run, TapwardenError } from '../base/index.ts';
+import { disks, guestPaths } from '../init/index.ts';
+import { workloadNet } from './addresses.ts';
+
+/** Where the parts of the workload's environment are in the guest. */
+export const workloadPaths = {
+  /** The workload's root: the image below, a layer in memory above. */
+  root: '/run/workload/root',
+  /** The cgroup under which each exec gets its own. */
+  cgroup: '/sys/fs/cgroup/workload',
+  /** The pipes of the execs. */
+  execs: '/run/execs',
+} as const;
+
+/** The name that the workload sees as its host's. */
+export const workloadHostname = 'sandbox';
+
+/** What stays for the supervisor when the workload takes all memory that it may: its own size, and the kernel's. */
+const reservedMiB = 128;
+const maxProcesses = 4096;
+
+/**
+ * Makes the workload's network namespace, with a veth pair to the supervisor that is still down: the fence is loaded
+ * before any packet can pass. Both ends know each other by fixed neighbour entries, so there is no discovery to allow.
+ * It has default routes of both families, because without a route there is no packet, and nothing to detect.
+ *
+ * @throws GUEST_SETUP_FAILED when a step fails
+ */
+export async function makeWorkloadNamespace(run: Run): Promise<void> {
+  const n = workloadNet;
+  await step('make the network namespace of the workload', () =>
+    run(['sh', '-euc', namespaceScript], {
+      env: {
+        NS: n.namespace,
+        LINK: `link add ${n.supervisorLink} address ${n.supervisorMac} type veth peer name ${n.workloadLink} address ${n.workloadMac} netns ${n.namespace}`,
+        OUTER: [
+          `link set ${n.supervisorLink} addrgenmode none`,
+          `address add ${n.supervisorIp4}/${n.prefix4} dev ${n.supervisorLink}`,
+          `address add ${n.supervisorIp6}/${n.prefix6} dev ${n.supervisorLink} nodad`,
+          `neighbor add ${n.workloadIp4} lladdr ${n.workloadMac} nud permanent dev ${n.supervisorLink}`,
+          `neighbor add ${n.workloadIp6} lladdr ${n.workloadMac} nud permanent dev ${n.supervisorLink}`,
+        ].join('\n'),
+        INNER: [
+          'link set lo up',
+          `address add ${n.workloadIp4}/${n.prefix4} dev ${n.workloadLink}`,
+          `address add ${n.workloadIp6}/${n.prefix6} dev ${n.workloadLink} nodad`,
+          `neighbor add ${n.supervisorIp4} lladdr ${n.supervisorMac} nud permanent dev ${n.workloadLink}`,
+          `neighbor add ${n.supervisorIp6} lladdr ${n.supervisorMac} nud permanent dev ${n.workloadLink}`,
+        ].join('\n'),
+      },
+    }),
+  );
+}
+
+/** Brings the veth pair up, and with it the workload's routes. Call it when both rulesets stand. */
+export async function openWorkloadNamespace(run: Run): Promise<void> {
+  const n = workloadNet;
+  await step('bring the network of the workload up', () =>
+    run(['sh', '-euc', 'ip link set "$LINK" up; echo "$INNER" | ip -n "$NS" -batch -'], {
+      env: {
+        NS: n.namespace,
+        LINK: n.supervisorLink,
+        INNER: [
+          `link set ${n.workloadLink} up`,
+          `route add default via ${n.supervisorIp4} dev ${n.workloadLink}`,
+          `route add ::/0 via ${n.supervisorIp6} dev ${n.workloadLink}`,
+        ].join('\n'),
+      },
+    }),
+  );
+}
+
+/**
+ * Mounts the workload's root: the read-only image, and over it a layer in memory that takes what the workload writes and
+ * ends with the guest. Makes the cgroup that keeps the workload from taking the supervisor's memory.
+ *
+ * @throws GUEST_SETUP_FAILED when a step fails
+ */
+export async function makeWorkloadRoot(run: Run): Promise<void> {
+  await step('mount the root of the workload', () =>
+    run(['sh', '-euc', rootScript], {
+      env: {
+        DISK: disks.workloadRoot,
+        LOWER: guestPaths.workloadMount,
+        ROOT: workloadPaths.root,
+        // Nobody answers there: a look-up past the proxy is refused and seen, instead of lost inside the workload.
+        RESOLVER: workloadNet.supervisorIp4,
+        HOSTNAME: workloadHostname,
+        CGROUP: workloadPaths.cgroup,
+        EXECS: workloadPaths.execs,
+        RESERVED_MIB: String(reservedMiB),
+        MAX_PROCESSES: String(maxProcesses),
+      },
+    }),
+  );
+}
+
+// Router solicitations and duplicate address detection are the kernel's own packets, which would only be noise in the
+// fence's counters. ip forwarding stays off: a direct rule turns it on later.
+const namespaceScript = `
+ip netns add "$NS"
+ip netns exec "$NS" sh -euc '
+  for scope in default all; do
+    echo 0 >/proc/sys/net/ipv6/conf/$scope/accept_ra
+    echo 0 >/proc/sys/net/ipv6/conf/$scope/router_solicitations
+    echo 0 >/proc/sys/net/ipv6/conf/$scope/accept_dad
+    echo 0 >/proc/sys/net/ipv6/conf/$scope/dad_transmits
+  done
+  echo "0 65535" >/proc/sys/net/ipv4/ping_group_range'
+ip $LINK
+echo "$OUTER" | ip -batch -
+echo "$INNER" | ip -n "$NS" -batch -
+`;
+
+// Links of the image are not followed: the two files are replaced, not written through.
+const rootScript = `
+mount -t ext4 -o ro,nodev "$DISK" "$LOWER"
+base=\${ROOT%/*}
+mkdir -p "$base" "$EXECS"
+mount -t tmpfs -o nodev,mode=0755 tmpfs "$base"
+mkdir -p "$base/upper" "$base/work" "$ROOT"
+mount -t overlay -o "nodev,lowerdir=$LOWER,upperdir=$base/upper,workdir=$base/work" overlay "$ROOT"
+mkdir -p "$ROOT/etc"
+rm -f "$ROOT/etc/resolv.conf" "$ROOT/etc/hosts"
+echo "nameserver $RESOLVER" >"$ROOT/etc/resolv.conf"
+printf '127.0.0.1 localhost\n::1 localhost\n127.0.1.1 %s\n' "$HOSTNAME" >"$ROOT/etc/hosts"
+mkdir "$CGROUP"
+for controller in memory pids; do
+  echo "+$controller" >"$CGROUP/cgroup.subtree_control" 2>/dev/null || true
+done
+read -r _ total _ </proc/meminfo
+[ ! -e "$CGROUP/memory.max" ] || echo $(((total / 1024 - RESERVED_MIB) * 1048576)) >"$CGROUP/memory.max"
+[ ! -e "$CGROUP/pids.max" ] || echo "$MAX_PROCESSES" >"$CGROUP/pids.max"
+echo -1000 >/proc/$PPID/oom_score_adj
+`;
+
+async function step(what: string, body: () => Promise<unknown>): Promise<void> {
+  try {
+    await body();
+  } catch (cause) {
+    throw new TapwardenError('GUEST_SETUP_FAILED', { message: `Cannot ${what}: ${messageOf(cause)}`, cause });
+  }
+}
