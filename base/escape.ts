@@ -19,6 +19,14 @@ export function escapeText(text: string, maxLength = 4096): string {
   return cut.replace(unsafe, escapeMatch);
 }
 
+/**
+ * Like {@link escapeText} for text that was escaped already where it came from: backslashes stay as they are, so that
+ * nothing is escaped twice, and what the other side did not escape is.
+ */
+export function sanitizeText(text: string, maxLength = 4096): string {
+  return escapeText(text, maxLength).replaceAll('\\\\', '\\');
+}
+
 /** Like {@link escapeText}, in double quotes where the result holds a space or a quote, or is empty. */
 export function quoteText(text: string, maxLength = 4096): string {
   const escaped = escapeText(text, maxLength);

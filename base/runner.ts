@@ -84,7 +84,7 @@ export const run: Run = async (argv, options = {}) => {
   if (result.exitCode !== undefined && okStatuses.includes(result.exitCode)) {
     return { status: result.exitCode, stdout: result.stdout, stderr: result.stderr };
   }
-  const shown = argv.map((part) => escapeText(part, 200)).join(' ');
+  const shown = argv.map((part) => escapeText(part, 60)).join(' ');
   if (errnoOf(result) === 'ENOENT' || errnoOf(result.cause) === 'ENOENT') {
     throw new TapwardenError('PROGRAM_MISSING', {
       message: `Cannot run '${shown}': the program '${file}' is not there`,
@@ -102,7 +102,7 @@ export const run: Run = async (argv, options = {}) => {
   }
   const stderr = typeof result.stderr === 'string' ? result.stderr : '';
   throw new TapwardenError('COMMAND_FAILED', {
-    message: `'${shown}' ended with ${result.signal ?? `status ${String(result.exitCode)}`}: ${escapeText(stderr.trim() || 'it printed no reason', 2000)}`,
+    message: `'${shown}' ended with ${result.signal ?? `status ${String(result.exitCode)}`}: ${escapeText(stderr.trim() || 'it printed no reason', 500)}`,
     details: { argv, status: result.exitCode, signal: result.signal, stderr },
     cause: result,
   });

@@ -1,6 +1,6 @@
 import type { Server } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { type Child, escapeText, start, TapwardenError } from '../base/index.ts';
+import { type Child, sanitizeText, start, TapwardenError } from '../base/index.ts';
 import { type ChannelConfig, type ChildMessage, type ParentMessage, parseChildMessage } from './shared/ipc.ts';
 
 const program = fileURLToPath(new URL('./unprivileged/main.js', import.meta.url));
@@ -115,8 +115,8 @@ export async function startChannelHost(options: ChannelHostOptions): Promise<Cha
 function guestFailure(message: MessageOf<'failed'>): TapwardenError {
   const known = guestCodes.find((code) => code === message.code);
   return new TapwardenError(known ?? 'GUEST_SETUP_FAILED', {
-    message: `The guest is not ready: ${escapeText(message.message, 8192)}`,
-    ...(message.hint === null ? {} : { hint: escapeText(message.hint, 2048) }),
+    message: `The guest is not ready: ${sanitizeText(message.message, 8192)}`,
+    ...(message.hint === null ? {} : { hint: sanitizeText(message.hint, 2048) }),
   });
 }
 
@@ -132,7 +132,7 @@ const guestCodes = [
 function channelFailure(message: MessageOf<'lost'>): TapwardenError {
   const codes = ['CHANNEL_PROTOCOL', 'CHANNEL_CLOSED', 'EVENTS_UNWRITABLE'] as const;
   return new TapwardenError(codes.find((code) => code === message.code) ?? 'BUG', {
-    message: escapeText(message.message, 8192),
+    message: sanitizeText(message.message, 8192),
     details: { console: message.console },
   });
 }

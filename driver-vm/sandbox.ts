@@ -2,7 +2,15 @@ import { closeSync } from 'node:fs';
 import { chmod, chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Child, escapeText, isTapwardenError, type Run, TapwardenError, UndoStack } from '../base/index.ts';
+import {
+  type Child,
+  escapeText,
+  isTapwardenError,
+  type Run,
+  sanitizeText,
+  TapwardenError,
+  UndoStack,
+} from '../base/index.ts';
 import type { GuestImage, WorkloadImage } from '../init/index.ts';
 import type { DirectDestination } from '../nft/index.ts';
 import type { EventContext } from '../ocsf/index.ts';
@@ -136,7 +144,7 @@ export class Sandbox {
     if (answer.kind === 'refused') {
       const codes = ['COMMAND_NOT_FOUND', 'COMMAND_NOT_EXECUTABLE'] as const;
       throw new TapwardenError(codes.find((code) => code === answer.code) ?? 'GUEST_SETUP_FAILED', {
-        message: escapeText(answer.message, 8192),
+        message: sanitizeText(answer.message, 8192),
         ...(answer.code === 'COMMAND_NOT_FOUND' ? { hint: 'The image has what its name says; see --image.' } : {}),
       });
     }

@@ -34,13 +34,17 @@ export function slotRuleset(direct: readonly DirectDestination[]): Ruleset {
   const withIp6 = hasIp6(direct);
   return {
     table: slotTable,
-    counters: ['gateway', 'direct', ...slotDropCounters],
+    counters: ['gateway', 'direct', 'noise', ...slotDropCounters],
     sets: [],
     chains: [
       {
         name: 'ingress',
         hook: { type: 'filter', hook: 'ingress', device: tap, priority: -500, policy: 'accept' },
         rules: [
+          rule(
+            'icmpv6 type { 130, 131, 132, 133, 134, 135, 136, 143 } counter name noise drop',
+            "the guest kernel's own noise",
+          ),
           rule(`ether saddr != ${link.guestMac} counter name spoofed drop`, "only the guest's own MAC"),
           ...(withIp6
             ? [rule(`ip6 saddr != ${link.guestIpv6} counter name ipv6 drop`, "only the guest's own IPv6 address")]

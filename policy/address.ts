@@ -24,10 +24,21 @@ export function parseAddress(text: string): AddressRange | undefined {
   if (family === 0) return undefined;
   const bits = family === 4 ? 32 : 128;
   const base = ipaddr
-    .parse(text)
+    .parse(withoutDottedTail(text))
     .toByteArray()
     .reduce((value, byte) => (value << 8n) | BigInt(byte), 0n);
   return { bits, base, prefix: bits };
+}
+
+/**
+ * Writes the dotted end of an IPv6 address as two hexadecimal groups: ipaddr.js reads `::8.8.8.8`, which is
+ * IPv4-compatible, as the IPv4-mapped `::ffff:8.8.8.8`, which is another address.
+ */
+function withoutDottedTail(text: string): string {
+  const match = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text);
+  if (match === null) return text;
+  const [a, b, c, d] = match.slice(2).map(Number) as [number, number, number, number];
+  return `${match[1]}${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
 }
 
 /**

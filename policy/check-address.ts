@@ -66,12 +66,9 @@ export function checkAddress(policy: Policy, { address, port, hostAddresses }: A
     };
   }
   const outer = unmapped(parsed);
-  const listed = policy.rules
-    .filter((rule) => rule.kind === 'proxy' && hasPort(rule.ports, port))
-    .flatMap(({ addresses }) => addresses.map(knownRange));
   for (const embedded of [...embeddedIn(outer), undefined]) {
     const forbidden = forbiddenRangeOf(embedded?.address ?? outer, hosts);
-    if (forbidden === undefined || isOpened(listed, forbidden, outer, embedded)) continue;
+    if (forbidden === undefined || isOpened(listedFor(policy, port), forbidden, outer, embedded)) continue;
     return denial(forbidden, outer, embedded, port);
   }
   return { kind: 'allow', address: formatAddress(outer) };
@@ -85,6 +82,13 @@ function forbiddenRangeOf(address: AddressRange, hosts: readonly AddressRange[])
   if (special?.name === 'loopback') return special;
   const own = hosts.some((host) => contains(host, address));
   return own ? { name: 'host', text: 'an address of the host itself', range: address } : special;
+}
+
+/** The addresses that proxied rules list for a port. */
+function listedFor(policy: Policy, port: number): readonly AddressRange[] {
+  return policy.rules
+    .filter((rule) => rule.kind === 'proxy' && hasPort(rule.ports, port))
+    .flatMap(({ addresses }) => addresses.map(knownRange));
 }
 
 function isOpened(

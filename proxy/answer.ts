@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import type { Denial, ProxyName, ProxyRequest } from './model.ts';
 
 /**
@@ -54,7 +55,7 @@ export function answerDenial(by: ProxyName, denial: Denial, request: ProxyReques
 
 /** `answer` as the bytes of an HTTP/1.1 response that ends its connection. */
 export function renderAnswer({ status, headers, body }: Answer): Buffer {
-  const lines = [`HTTP/1.1 ${status} ${reasonPhrases[status] ?? 'Error'}`];
+  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}`];
   for (let index = 0; index + 1 < headers.length; index += 2) lines.push(`${headers[index]}: ${headers[index + 1]}`);
   lines.push('Connection: close', '', '');
   return Buffer.concat([Buffer.from(lines.join('\r\n'), 'latin1'), body]);
@@ -76,21 +77,6 @@ export function parseAnswerBody(body: Buffer): Denial | undefined {
   if (typeof code !== 'string' || typeof reason !== 'string' || typeof hint !== 'string') return undefined;
   return { code: code.slice(0, 64), reason: reason.slice(0, 1024), hint: hint.slice(0, 1024) };
 }
-
-// `statusText` of node:http has no place in a pure module, and these are all that a proxy says by itself.
-const reasonPhrases: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  403: 'Forbidden',
-  405: 'Method Not Allowed',
-  408: 'Request Timeout',
-  417: 'Expectation Failed',
-  431: 'Request Header Fields Too Large',
-  500: 'Internal Server Error',
-  501: 'Not Implemented',
-  502: 'Bad Gateway',
-  503: 'Service Unavailable',
-  504: 'Gateway Timeout',
-};
 
 function answer(by: ProxyName, status: number, error: string, denial: Denial, request?: ProxyRequest): Answer {
   const { code, reason, hint } = denial;

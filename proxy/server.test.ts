@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { TapwardenError } from '../base/index.ts';
+import { start, TapwardenError } from '../base/index.ts';
 import { createProxy } from './server.ts';
 import {
   errorOf,
@@ -58,6 +58,33 @@ test('listen() takes a listening server that was made elsewhere, with half-close
   t.regex(await talk(t, port, ''), /^HTTP\/1\.1 408 /);
   await proxy.close();
   t.false(server.listening);
+});
+
+test('listen() takes a listening descriptor of another process', async (t) => {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const fd = Number(Reflect.get(Reflect.get(server, '_handle'), 'fd'));
+  const script = `
+    import { createProxy } from './build/proxy/index.js';
+    const decide = () => ({ kind: 'deny', code: 'FROM_CHILD', reason: 'x', hint: 'x' });
+    const proxy = createProxy({ name: 'gateway', decide, upstream: { kind: 'chain', host: '127.0.0.1', port: 1 } });
+    await proxy.listen({ kind: 'fd', fd: 3 });
+    process.stdin.resume().once('end', () => proxy.close());
+    process.stdout.write('ready');
+  `;
+  const child = start([process.execPath, '--input-type=module', '-e', script], {
+    stdio: ['pipe', 'pipe', 'inherit', fd],
+  });
+  t.teardown(() => child.process.kill('SIGKILL'));
+  if (child.process.stdout === null) return t.fail('no standard output');
+  await once(child.process.stdout, 'data');
+  // From here on the child alone accepts.
+  server.close();
+  t.is(errorOf(await talk(t, port, 'CONNECT a.test:443 HTTP/1.1\r\n\r\n'))['code'], 'FROM_CHILD');
+  child.process.stdin?.end();
+  t.is((await child.ended).status, 0, 'after close() nothing keeps the process');
 });
 
 test('a client without a whole head in time gets 408 and is closed', async (t) => {
@@ -178,6 +205,7 @@ test('a client that never reads its response is cut off', async (t) => {
   client.write(`GET http://a.test:${upstream}/ HTTP/1.1\r\nHost: a\r\n\r\n`);
   await until(() => told.closed.length === 1);
   t.like(told.closed, [{ complete: false, status: 200 }]);
-  const reply = await readAll(client);
-  t.true(reply.length < 32 * 1024 * 1024);
+  const reading = readAll(client);
+  client.resume();
+  t.true((await reading).length < 32 * 1024 * 1024);
 });

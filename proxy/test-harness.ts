@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 import type { ExecutionContext } from 'ava';
 import { createDirectDial } from './direct-dial.ts';
 import type { Closed, Invalid, Outcome, ProxyOptions, ProxyServer, Upstream } from './model.ts';
@@ -109,6 +110,18 @@ export async function readUntil(socket: Socket, text: string): Promise<string> {
     };
     socket.on('data', onData).once('close', onClose);
   });
+}
+
+/** Writes to `sender` until it is not drained for a while, which is far below 256 MB where nobody reads. */
+export async function isHeldBack(sender: Writable): Promise<boolean> {
+  const block = Buffer.alloc(64 * 1024);
+  for (let sent = 0; sent < 256 * 1024 * 1024; sent += block.length) {
+    if (sender.write(block)) continue;
+    const drained = once(sender, 'drain').then(() => true);
+    const pause = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 400));
+    if (!(await Promise.race([drained, pause]))) return true;
+  }
+  return false;
 }
 
 /** Waits until `condition` holds, for two seconds at most. */

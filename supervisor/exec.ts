@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type Child, escapeText, type Run, start, TapwardenError } from '../base/index.ts';
-import { workloadUser } from '../init/index.ts';
+import { guestPaths, workloadUser } from '../init/index.ts';
 import { inWorkloadNamespace } from './fence-loader.ts';
 import { endOfFirstChild, type ProcessEnd, readAccounting } from './process-accounting.ts';
 import { sandboxArguments } from './sandbox-arguments.ts';
@@ -100,7 +100,7 @@ export async function startExec(run: Run, spec: ExecSpec): Promise<Exec> {
 
 /** bwrap is set-user-id root in the guest and drops everything again; it starts as the workload's user. */
 const asWorkload = [
-  'setpriv',
+  guestPaths.setpriv,
   `--reuid=${workloadUser.uid}`,
   `--regid=${workloadUser.gid}`,
   '--clear-groups',

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { isTapwardenError, type Run, TapwardenError } from '../base/index.ts';
+import { guestPaths } from '../init/index.ts';
 import {
   applyRuleset,
   type DirectDestination,
@@ -21,7 +22,7 @@ export type FenceOptions = {
 };
 
 /** How nft runs inside the workload's namespace. */
-export const inWorkloadNamespace = ['ip', 'netns', 'exec', workloadNet.namespace] as const;
+export const inWorkloadNamespace = [guestPaths.ip, 'netns', 'exec', workloadNet.namespace] as const;
 
 const logSwitch = '/proc/sys/net/netfilter/nf_log_all_netns';
 

@@ -62,7 +62,8 @@ export class Monitor {
         clearTimeout(timer);
         resolve();
       });
-      writeFile(device, marker).catch(reject);
+      // A record without its newline stays open for continuation, and is not read until the next one comes.
+      writeFile(device, `${marker}\n`).catch(reject);
     });
   }
 

@@ -1,3 +1,4 @@
+import { guestPaths } from '../init/index.ts';
 import { workloadHostname, workloadPaths } from './workload-namespace.ts';
 
 /** What the sandbox around a command is built from. */
@@ -19,7 +20,7 @@ export type SandboxSpec = {
  */
 export function sandboxArguments(spec: SandboxSpec): readonly string[] {
   return [
-    'bwrap',
+    guestPaths.bwrap,
     '--unshare-pid',
     '--unshare-ipc',
     '--unshare-uts',

@@ -31,6 +31,7 @@ export async function makeWorkloadNamespace(run: Run): Promise<void> {
   await step('make the network namespace of the workload', () =>
     run(['sh', '-euc', namespaceScript], {
       env: {
+        IP: guestPaths.ip,
         NS: n.namespace,
         LINK: `link add ${n.supervisorLink} address ${n.supervisorMac} type veth peer name ${n.workloadLink} address ${n.workloadMac} netns ${n.namespace}`,
         OUTER: [
@@ -56,8 +57,9 @@ export async function makeWorkloadNamespace(run: Run): Promise<void> {
 export async function openWorkloadNamespace(run: Run): Promise<void> {
   const n = workloadNet;
   await step('bring the network of the workload up', () =>
-    run(['sh', '-euc', 'ip link set "$LINK" up; echo "$INNER" | ip -n "$NS" -batch -'], {
+    run(['sh', '-euc', '"$IP" link set "$LINK" up; echo "$INNER" | "$IP" -n "$NS" -batch -'], {
       env: {
+        IP: guestPaths.ip,
         NS: n.namespace,
         LINK: n.supervisorLink,
         INNER: [
@@ -95,11 +97,12 @@ export async function makeWorkloadRoot(run: Run): Promise<void> {
   );
 }
 
+// Programs outside busybox are named by path, since its shell prefers its own applets.
 // Router solicitations and duplicate address detection are the kernel's own packets, which would only be noise in the
 // fence's counters. ip forwarding stays off: a direct rule turns it on later.
 const namespaceScript = `
-ip netns add "$NS"
-ip netns exec "$NS" sh -euc '
+"$IP" netns add "$NS"
+"$IP" netns exec "$NS" sh -euc '
   for scope in default all; do
     echo 0 >/proc/sys/net/ipv6/conf/$scope/accept_ra
     echo 0 >/proc/sys/net/ipv6/conf/$scope/router_solicitations
@@ -107,9 +110,9 @@ ip netns exec "$NS" sh -euc '
     echo 0 >/proc/sys/net/ipv6/conf/$scope/dad_transmits
   done
   echo "0 65535" >/proc/sys/net/ipv4/ping_group_range'
-ip $LINK
-echo "$OUTER" | ip -batch -
-echo "$INNER" | ip -n "$NS" -batch -
+"$IP" $LINK
+echo "$OUTER" | "$IP" -batch -
+echo "$INNER" | "$IP" -n "$NS" -batch -
 `;
 
 // Links of the image are not followed: the two files are replaced, not written through.
