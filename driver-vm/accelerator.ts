@@ -16,7 +16,7 @@ export type AcceleratorChoice = {
 /** What the probe works from. */
 export type AcceleratorOptions = {
   readonly stateDir: string;
-  readonly guest: Pick<GuestImage, 'kernel' | 'initrd' | 'hash'>;
+  readonly guest: Pick<GuestImage, 'kernel' | 'initrd' | 'kernelRelease'>;
   readonly tscKhz: number;
   readonly run?: Run;
   readonly onProgress?: (line: string) => void;
@@ -31,7 +31,7 @@ const probeUser = { uid: 1_899_999_999, gid: 1_899_999_999 } as const;
  * Says how guests are run on this machine: under KVM where a guest really comes up on it, else emulated.
  *
  * That /dev/kvm exists and answers proves nothing: on some machines a stock kernel prints not one line on it. So the
- * guest's own kernel is booted once, with a time limit. The answer is kept for this host kernel, processor and guest.
+ * guest's own kernel is booted once, with a time limit. The answer is kept for this host kernel, processor, QEMU and guest kernel.
  */
 export async function chooseAccelerator(options: AcceleratorOptions): Promise<AcceleratorChoice> {
   const kvm = await stat('/dev/kvm').catch(() => undefined);
@@ -98,7 +98,7 @@ async function probe({ guest, tscKhz }: AcceleratorOptions): Promise<Accelerator
 async function cacheKey({ guest, run = runProgram }: AcceleratorOptions): Promise<string> {
   const model = /^model name\s*: (.*)$/m.exec(await readFile('/proc/cpuinfo', 'utf8'))?.[1] ?? 'unknown';
   const version = (await run(['qemu-system-x86_64', '--version'])).stdout.split('\n')[0] ?? '';
-  return createHash('sha256').update([guest.hash, release(), model, version].join('\0')).digest('hex');
+  return createHash('sha256').update([guest.kernelRelease, release(), model, version].join('\0')).digest('hex');
 }
 
 async function readCache(file: string, key: string): Promise<AcceleratorChoice | undefined> {

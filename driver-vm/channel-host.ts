@@ -1,7 +1,13 @@
 import type { Server } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { type Child, sanitizeText, start, TapwardenError } from '../base/index.ts';
-import { type ChannelConfig, type ChildMessage, type ParentMessage, parseChildMessage } from './shared/ipc.ts';
+import {
+  type ChannelConfig,
+  type ChildMessage,
+  type ParentMessage,
+  parseChildMessage,
+  type RunSummary,
+} from './shared/ipc.ts';
 
 const program = fileURLToPath(new URL('./unprivileged/main.js', import.meta.url));
 
@@ -69,6 +75,23 @@ export class ChannelHost {
       await new Promise<void>((resolve) => {
         this.#waiting = resolve;
       });
+    }
+  }
+
+  /**
+   * Closes the record: writes the last event and waits until the log is on the disk. That the guest is gone by now is no
+   * failure any more.
+   *
+   * @throws CHANNEL_CLOSED when the process ends without having closed it
+   */
+  async finish(message: Extract<ParentMessage, { readonly kind: 'finish' }>): Promise<RunSummary> {
+    this.send(message);
+    for (;;) {
+      try {
+        return (await this.next('finished')).summary;
+      } catch (error) {
+        if (this.#over !== undefined) throw error;
+      }
     }
   }
 

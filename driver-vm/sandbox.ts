@@ -172,8 +172,7 @@ export class Sandbox {
     this.#mark('settled');
     await this.#endVmm();
     const slot = this.#slot === undefined ? {} : await readSlotDrops(this.#options.run, this.#slot);
-    channel.send({ kind: 'finish', reason, failed, slot });
-    const { summary } = await channel.next('finished');
+    const summary = await channel.finish({ kind: 'finish', reason, failed, slot });
     this.#mark('stopped');
     return summary;
   }

@@ -199,7 +199,7 @@ test('close() ends tunnels, requests and dials in work, and leaves nothing', asy
 
 test('a client that never reads its response is cut off', async (t) => {
   const upstream = await startHttp(t, (_request, response) => response.end(Buffer.alloc(32 * 1024 * 1024)));
-  const { port, told } = await startProxy(t, { limits: { idleTimeoutMs: 80 } });
+  const { port, told } = await startProxy(t, { limits: { idleTimeoutMs: 500 } });
   const client = await open(t, port);
   client.pause();
   client.write(`GET http://a.test:${upstream}/ HTTP/1.1\r\nHost: a\r\n\r\n`);
