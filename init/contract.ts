@@ -39,6 +39,9 @@ export const guestPaths = {
   setpriv: '/usr/bin/setpriv',
   nsenter: '/usr/bin/nsenter',
   busybox: '/usr/bin/busybox',
+  accton: '/usr/sbin/accton',
+  /** Where the kernel writes how each process ended, as acct(5) records. */
+  accounting: '/run/accounting/records',
   /** An empty directory of the guest root, to mount {@link disks}`.workloadRoot` on. */
   workloadMount: '/workload',
 } as const;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errnoOf, TapwardenError } from '../base/errors.ts';
 import type { Run } from '../base/runner.ts';
+import { ensureAccton } from './accton.ts';
 import { buildStep, type Progress } from './build-step.ts';
 import { type CpioEntry, renderCpio } from './cpio.ts';
 import { makeExt4 } from './ext4.ts';
@@ -57,7 +58,8 @@ export type GuestImage = {
 export async function ensureGuest(options: GuestOptions): Promise<GuestImage> {
   const { stateDir, run, onProgress, omitModules = [], path = process.env['PATH'] ?? '' } = options;
   const kernel = await ensureKernel({ stateDir, run, onProgress, path });
-  const programs = await findGuestPrograms(await realpath(process.execPath), path);
+  const accton = await ensureAccton({ stateDir, run, onProgress, path });
+  const programs = await findGuestPrograms({ node: await realpath(process.execPath), accton }, path);
   const hash = await hashOfInputs(kernel, programs, options);
   const directory = await ensureEntry({
     store: join(stateDir, 'images', 'guest'),

@@ -23,16 +23,24 @@ const hostPrograms: Readonly<Partial<Record<ProgramName, { readonly target: stri
 export type GuestProgram = { readonly source: string; readonly target: string; readonly mode: number };
 
 /**
- * Finds what is copied from the host into the guest root; `node` is the path of the running Node.
+ * Finds what is copied from the host into the guest root, beside what the caller knows the paths of: the running Node,
+ * and `accton`.
  *
  * @throws PROGRAM_MISSING with the Debian package to install
  */
-export async function findGuestPrograms(node: string, path: string): Promise<readonly GuestProgram[]> {
+export async function findGuestPrograms(
+  known: { readonly node: string; readonly accton: string },
+  path: string,
+): Promise<readonly GuestProgram[]> {
   const found = Object.entries(hostPrograms).map(async ([name, place]) => ({
     ...place,
     source: await findProgram(name as ProgramName, path),
   }));
-  return [{ source: node, target: guestPaths.node, mode: 0o755 }, ...(await Promise.all(found))];
+  return [
+    { source: known.node, target: guestPaths.node, mode: 0o755 },
+    { source: known.accton, target: guestPaths.accton, mode: 0o755 },
+    ...(await Promise.all(found)),
+  ];
 }
 
 /** What a guest root is made of. */

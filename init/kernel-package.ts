@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { errnoOf, isTapwardenError, messageOf, TapwardenError } from '../base/errors.ts';
 import type { Run } from '../base/runner.ts';
 import { buildStep, type Progress } from './build-step.ts';
+import { unpackDebianPackage } from './debian-package.ts';
 import { ensureEntry } from './image-store.ts';
 import {
   bootModules,
@@ -116,17 +117,8 @@ async function buildKernel(directory: string, found: KernelPackage, options: Ker
   const { run, onProgress, path } = options;
   const scratch = await mkdtemp(`${directory}-scratch-`);
   try {
-    const aptGet = await findProgram('apt-get', path);
-    const dpkgDeb = await findProgram('dpkg-deb', path);
-    await buildStep(onProgress, `guest kernel: downloading ${found.name} ${found.version}`, () =>
-      run([aptGet, 'download', `${found.name}=${found.version}`], { cwd: scratch, timeoutMs: 600_000 }),
-    );
-    await buildStep(onProgress, 'guest kernel: unpacking', async () => {
-      const file = (await readdir(scratch)).find((name) => name.endsWith('.deb'));
-      if (file === undefined) throw unusable('apt downloaded nothing');
-      await run([dpkgDeb, '-x', join(scratch, file), join(scratch, 'root')], { timeoutMs: 120_000 });
-      await takeApart(join(scratch, 'root'), directory, options);
-    });
+    const root = await unpackDebianPackage(found, scratch, { run, onProgress, path, what: 'guest kernel' });
+    await takeApart(root, directory, options);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { type Child, escapeText, type Run, start, TapwardenError } from '../base/index.ts';
 import { guestPaths, workloadUser } from '../init/index.ts';
 import { inWorkloadNamespace } from './fence-loader.ts';
-import { endOfFirstChild, type ProcessEnd, readAccounting } from './process-accounting.ts';
+import { endOfFirstProgram, type ProcessEnd, readAccounting } from './process-accounting.ts';
 import { sandboxArguments } from './sandbox-arguments.ts';
 import { seccompFilter } from './seccomp.ts';
 import { workloadPaths } from './workload-namespace.ts';
@@ -91,7 +91,7 @@ export async function startExec(run: Run, spec: ExecSpec): Promise<Exec> {
     stderr: pipes.stderr,
     kill: async (signal) => await killCommand(pid, signal),
     ended: child.ended.then(async ({ status, signal }) => {
-      const end = endOfFirstChild(await readAccounting(), pid);
+      const end = endOfFirstProgram(await readAccounting(), pid);
       await endExec(cgroup, folder);
       return end ?? { status: status ?? 128 + (signal === null ? 0 : osConstants.signals[signal]), signal: null };
     }),

@@ -1,26 +1,29 @@
 import { readFile } from 'node:fs/promises';
-
-/** Where the guest's init told the kernel to write its process accounting records. */
-export const accountingFile = '/run/accounting/records';
+import { guestPaths } from '../init/index.ts';
 
 const recordSize = 64;
+
+/** In `ac_flag`: the process was forked and never executed a program. */
+const neverExecuted = 0x01;
 
 /** How a process ended: exactly one of the two is not `null`. */
 export type ProcessEnd = { readonly status: number | null; readonly signal: number | null };
 
 /**
- * How the first child of process `parent` ended, by the kernel's own record.
+ * How the first program that process `parent` started ended, by the kernel's own record.
  *
  * bubblewrap answers 128+n for a command that signal n ended, and so does a command that exits with 128+n: only its
- * parent is told which, and the kernel. Its parent is process 1 of the sandbox, whose later children are orphans that it
- * adopted; pids rise, so the command is the one with the lowest pid. Returns `undefined` when there is no such record.
+ * parent is told which, and the kernel. Its parent is process 1 of the sandbox. That forks a helper first, which executes
+ * nothing; its later children are orphans of the command that it adopted, with higher pids. Returns `undefined` when
+ * there is no such record.
  *
  * Source: acct(5), `struct acct_v3` in include/uapi/linux/acct.h.
  */
-export function endOfFirstChild(records: Buffer, parent: number): ProcessEnd | undefined {
+export function endOfFirstProgram(records: Buffer, parent: number): ProcessEnd | undefined {
   let first: { readonly pid: number; readonly wait: number } | undefined;
   for (let at = 0; at + recordSize <= records.length; at += recordSize) {
     if (records.readUInt8(at + 1) !== 3 || records.readUInt32LE(at + 20) !== parent) continue;
+    if ((records.readUInt8(at) & neverExecuted) !== 0) continue;
     const pid = records.readUInt32LE(at + 16);
     if (first === undefined || pid < first.pid) first = { pid, wait: records.readUInt32LE(at + 4) };
   }
@@ -31,5 +34,5 @@ export function endOfFirstChild(records: Buffer, parent: number): ProcessEnd | u
 
 /** Reads the records; empty where the guest's kernel keeps none. */
 export async function readAccounting(): Promise<Buffer> {
-  return await readFile(accountingFile).catch(() => Buffer.alloc(0));
+  return await readFile(guestPaths.accounting).catch(() => Buffer.alloc(0));
 }

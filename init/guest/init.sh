@@ -59,6 +59,13 @@ modprobe -a $modules || say 'not all modules are loaded'
 # -force goes on after a line that fails, so that the console has every failure.
 /usr/sbin/ip -force -batch /etc/tapwarden/network.batch || say 'the network is not set up as it should be'
 
+# The kernel notes how each process ended; only so is a command that exits with 143 told from one that SIGTERM ended.
+# The records have a small filesystem of their own: when it is full, the kernel stops noting and all else goes on.
+mkdir -m 0700 /run/accounting
+mount -t tmpfs -o nosuid,nodev,noexec,mode=0700,size=16m tmpfs /run/accounting
+: >/run/accounting/records
+/usr/sbin/accton /run/accounting/records >/run/accton.log || say 'the kernel keeps no process accounting'
+
 # All is loaded. From here on not even root brings new code into the kernel.
 echo 1 >/proc/sys/kernel/modules_disabled
 
