@@ -62,6 +62,34 @@ export async function readCounters(target: NftTarget, table: TableName): Promise
   );
 }
 
+/** An element of a set with concatenated keys and a counter: `{key: ['192.0.2.1', 'sctp', 5000], packets: 2}`. */
+export type SetElement = { readonly key: readonly (string | number)[]; readonly packets: number };
+
+/**
+ * The elements of a set of concatenated keys with counters. Protocols come as nft names them, or as numbers.
+ *
+ * @throws NFT_NOT_FOUND when the set does not exist
+ */
+export async function readSetElements(
+  target: NftTarget,
+  table: TableName,
+  set: string,
+): Promise<readonly SetElement[]> {
+  const objects = parseListing(await nft(target, ['-j', 'list', 'set', table.family, table.name, set], table));
+  const elements = objects.flatMap((object) => (object['set']?.['elem'] as readonly RawElement[] | undefined) ?? []);
+  return elements.flatMap(({ elem }) =>
+    elem?.val?.concat === undefined ? [] : [{ key: elem.val.concat, packets: elem.counter?.packets ?? 0 }],
+  );
+}
+
+/** Source: libnftables-json(5), ELEM and COUNTER. */
+type RawElement = {
+  readonly elem?: {
+    readonly val?: { readonly concat?: readonly (string | number)[] };
+    readonly counter?: { readonly packets: number };
+  };
+};
+
 /** One object of nft's JSON listing: a single key (`chain`, `rule`, `set`, `counter` …) and its attributes. */
 export type NftObject = Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>;
 

@@ -153,6 +153,8 @@ async function makePipes(run: Run, folder: string): Promise<Pipes> {
     string,
   ];
   await run(['mkfifo', '-m', '0600', input, output, error]);
+  // Programs open /dev/stdout by its path, which takes the right to the pipe itself.
+  await Promise.all([input, output, error].map(async (path) => await chown(path, workloadUser.uid, workloadUser.gid)));
   const { O_RDONLY, O_WRONLY, O_NONBLOCK } = constants;
   // A pipe's writer cannot be opened before its reader, and a reader without O_NONBLOCK waits for a writer.
   const placeholder = await openFd(input, O_RDONLY | O_NONBLOCK);

@@ -40,7 +40,7 @@ export function fenceRuleset(spec: FenceSpec): Ruleset {
   return {
     table: fenceTable,
     counters: [...fenceCounters],
-    sets: spec.log ? limitSets : [],
+    sets: spec.log ? [...limitSets, ...Object.values(unprintedSets)] : [],
     chains: [
       ...(spec.log ? logChains(spec.tag) : []),
       refuseChain,
@@ -63,6 +63,7 @@ export function fenceRuleset(spec: FenceSpec): Ruleset {
           rule('counter name denied', 'every refused packet is counted'),
           ...(spec.log
             ? [
+                ...noteRules,
                 rule('meta nfproto ipv4 jump log4', 'refused packets are logged, IPv4'),
                 rule('meta nfproto ipv6 jump log6', 'refused packets are logged, IPv6'),
               ]
@@ -119,6 +120,32 @@ const limitSets: readonly NftSet[] = [
   limitSet('limit4_portless', 'ipv4_addr . inet_proto', 16_384),
   limitSet('limit6_portless', 'ipv6_addr . inet_proto', 16_384),
 ];
+
+const unprintedSet = (name: string, address: string): NftSet => ({
+  name,
+  type: `${address} . inet_proto . inet_service`,
+  flags: ['dynamic'],
+  size: 4096,
+});
+
+/**
+ * Ports of DCCP (33) and SCTP (132) packets by destination, with a counter each: the kernel's log line of these
+ * protocols has no ports.
+ */
+export const unprintedSets = {
+  ip4: unprintedSet('unprinted4', 'ipv4_addr'),
+  ip6: unprintedSet('unprinted6', 'ipv6_addr'),
+} as const;
+
+const noteRules: readonly Rule[] = [
+  ['ip daddr', unprintedSets.ip4.name] as const,
+  ['ip6 daddr', unprintedSets.ip6.name] as const,
+].map(([address, set]) =>
+  rule(
+    `${address.startsWith('ip6') ? 'meta nfproto ipv6' : 'meta nfproto ipv4'} meta l4proto { 33, 132 } add @${set} { ${address} . meta l4proto . th dport counter }`,
+    'ports that the log line leaves out',
+  ),
+);
 
 /** A destination's own allowance: 500 lines at once, then 50 a second. */
 const perDestination = 'limit rate 50/second burst 500 packets';

@@ -20,6 +20,7 @@ import { fenceTable } from './fence.ts';
 import { inWorkloadNamespace, loadFence } from './fence-loader.ts';
 import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
 import { Monitor } from './monitor.ts';
+import { UnprintedPorts } from './unprinted-ports.ts';
 import { workloadEnvironment } from './workload-environment.ts';
 import { makeWorkloadNamespace, makeWorkloadRoot, openWorkloadNamespace } from './workload-namespace.ts';
 
@@ -33,6 +34,7 @@ export class Session {
   readonly #connection: Connection;
   readonly #execs = new Map<number, RunningExec>();
   #monitor: Monitor | undefined;
+  #ports: UnprintedPorts | undefined;
   #proxy: GuestProxy | undefined;
 
   constructor(connection: Connection) {
@@ -88,7 +90,12 @@ export class Session {
     if (this.#monitor !== undefined) throw new TapwardenError('STATE_ILLEGAL', { message: 'Configured already' });
     const policy = parsePolicyModel(message.policy);
     await setClock(run, message.time);
-    this.#monitor = new Monitor({ tag: message.tag, onFact: (fact) => this.#fact(fact) });
+    const ports = new UnprintedPorts(run, (fact) => this.#fact(fact));
+    this.#ports = ports;
+    this.#monitor = new Monitor({
+      tag: message.tag,
+      onFact: (fact) => (fact.kind === 'denied-packet' ? ports.take(fact) : this.#fact(fact)),
+    });
     await makeWorkloadNamespace(run);
     const { logging } = await loadFence(run, {
       tag: message.tag,
@@ -165,6 +172,7 @@ export class Session {
   /** Every packet that was refused up to now has been told of, or is known not to have been read. */
   async #settleLog(): Promise<void> {
     await this.#monitor?.settle();
+    await this.#ports?.settle();
   }
 
   #fact(fact: Fact): void {
