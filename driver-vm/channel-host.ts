@@ -1,6 +1,7 @@
 import type { Server } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { type Child, sanitizeText, start, TapwardenError } from '../base/index.ts';
+import { plainEnvironment } from './environment.ts';
 import {
   type ChannelConfig,
   type ChildMessage,
@@ -126,7 +127,11 @@ export async function startChannelHost(options: ChannelHostOptions): Promise<Cha
       process.execPath,
       program,
     ],
-    { stdio: ['inherit', 'inherit', 'inherit', 'ipc', options.eventsFd], detached: true },
+    {
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc', options.eventsFd],
+      env: plainEnvironment(process.env),
+      detached: true,
+    },
   );
   const host = new ChannelHost(child);
   host.send({ kind: 'start', config: options.config }, options.gateway);

@@ -1,5 +1,6 @@
 import { type Argv, type Child, start, TapwardenError } from '../base/index.ts';
 import { channelPortName, type GuestImage, kernelCommandLine, link, type WorkloadImage } from '../init/index.ts';
+import { plainEnvironment } from './environment.ts';
 
 /** How the guest's processor is run. */
 export type Accelerator = 'kvm' | 'tcg';
@@ -85,6 +86,7 @@ export function startVmm(enter: readonly string[], user: VmmUser, options: VmmOp
   const devices = options.accelerator === 'kvm' ? ['tun', 'kvm'] : ['tun'];
   return start([...enter, ...confined(user, devices, qemuArguments(options))] as unknown as Argv, {
     stdio: ['ignore', 'ignore', 'pipe'],
+    env: plainEnvironment(process.env),
     detached: true,
   });
 }
