@@ -14,7 +14,6 @@ import {
 } from '../channel/index.ts';
 import { readCounters } from '../nft/index.ts';
 import { parsePolicyModel } from '../policy/index.ts';
-import { setClock } from './clock.ts';
 import { type Exec, startExec } from './exec.ts';
 import { fenceTable } from './fence.ts';
 import { inWorkloadNamespace, loadFence } from './fence-loader.ts';
@@ -22,7 +21,7 @@ import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
 import { Monitor } from './monitor.ts';
 import { UnprintedPorts } from './unprinted-ports.ts';
 import { workloadEnvironment } from './workload-environment.ts';
-import { makeWorkloadNamespace, makeWorkloadRoot, openWorkloadNamespace } from './workload-namespace.ts';
+import { openWorkloadNamespace, prepareWorkload } from './workload-namespace.ts';
 
 type RunningExec = {
   readonly exec: Exec;
@@ -89,14 +88,13 @@ export class Session {
     }
     if (this.#monitor !== undefined) throw new TapwardenError('STATE_ILLEGAL', { message: 'Configured already' });
     const policy = parsePolicyModel(message.policy);
-    await setClock(run, message.time);
     const ports = new UnprintedPorts(run, (fact) => this.#fact(fact));
     this.#ports = ports;
     this.#monitor = new Monitor({
       tag: message.tag,
       onFact: (fact) => (fact.kind === 'denied-packet' ? ports.take(fact) : this.#fact(fact)),
     });
-    await makeWorkloadNamespace(run);
+    await prepareWorkload(run, message.time);
     const { logging } = await loadFence(run, {
       tag: message.tag,
       direct: message.direct,
@@ -104,7 +102,6 @@ export class Session {
     });
     await openWorkloadNamespace(run);
     this.#proxy = await startGuestProxy(policy, (fact) => this.#fact(fact));
-    await makeWorkloadRoot(run);
     const setupMs = Number((process.hrtime.bigint() - begun) / 1_000_000n);
     await this.#send({ kind: 'ready', logging, setupMs });
   }

@@ -20,17 +20,24 @@ const reservedMiB = 128;
 const maxProcesses = 4096;
 
 /**
- * Makes the workload's network namespace, with a veth pair to the supervisor that is still down: the fence is loaded
- * before any packet can pass. Both ends know each other by fixed neighbour entries, so there is no discovery to allow.
- * It has default routes of both families, because without a route there is no packet, and nothing to detect.
+ * Prepares all of the workload's environment that needs no ruleset, in one shell, because under emulation the start of
+ * each program costs tens of milliseconds:
+ *
+ * - the clock, which at boot is off by seconds: `epochMs` is the host's;
+ * - the network namespace, with a veth pair to the supervisor that is still down: the fence is loaded before any packet
+ *   can pass. Both ends know each other by fixed neighbour entries, so there is no discovery to allow;
+ * - the root: the read-only image, and over it a layer in memory that takes what the workload writes and ends with the
+ *   guest;
+ * - the cgroup that keeps the workload from taking the supervisor's memory.
  *
  * @throws GUEST_SETUP_FAILED when a step fails
  */
-export async function makeWorkloadNamespace(run: Run): Promise<void> {
+export async function prepareWorkload(run: Run, epochMs: number): Promise<void> {
   const n = workloadNet;
-  await step('make the network namespace of the workload', () =>
-    run(['sh', '-euc', namespaceScript], {
+  await step('prepare the environment of the workload', () =>
+    run(['sh', '-euc', `${clockScript}${namespaceScript}${rootScript}`], {
       env: {
+        TIME: String(Math.round(epochMs / 1000)),
         IP: guestPaths.ip,
         NS: n.namespace,
         LINK: `link add ${n.supervisorLink} address ${n.supervisorMac} type veth peer name ${n.workloadLink} address ${n.workloadMac} netns ${n.namespace}`,
@@ -48,12 +55,27 @@ export async function makeWorkloadNamespace(run: Run): Promise<void> {
           `neighbor add ${n.supervisorIp4} lladdr ${n.supervisorMac} nud permanent dev ${n.workloadLink}`,
           `neighbor add ${n.supervisorIp6} lladdr ${n.supervisorMac} nud permanent dev ${n.workloadLink}`,
         ].join('\n'),
+        DISK: disks.workloadRoot,
+        LOWER: guestPaths.workloadMount,
+        ROOT: workloadPaths.root,
+        // Nobody answers there: a look-up past the proxy is refused and seen, instead of lost inside the workload.
+        RESOLVER: n.supervisorIp4,
+        HOSTNAME: workloadHostname,
+        CGROUP: workloadPaths.cgroup,
+        EXECS: workloadPaths.execs,
+        RESERVED_MIB: String(reservedMiB),
+        MAX_PROCESSES: String(maxProcesses),
       },
     }),
   );
 }
 
-/** Brings the veth pair up, and with it the workload's routes. Call it when both rulesets stand. */
+/**
+ * Brings the veth pair up, and with it the workload's default routes of both families: without a route there is no packet,
+ * and nothing to detect. Call it when both rulesets stand.
+ *
+ * @throws GUEST_SETUP_FAILED when a step fails
+ */
 export async function openWorkloadNamespace(run: Run): Promise<void> {
   const n = workloadNet;
   await step('bring the network of the workload up', () =>
@@ -72,34 +94,13 @@ export async function openWorkloadNamespace(run: Run): Promise<void> {
   );
 }
 
-/**
- * Mounts the workload's root: the read-only image, and over it a layer in memory that takes what the workload writes and
- * ends with the guest. Makes the cgroup that keeps the workload from taking the supervisor's memory.
- *
- * @throws GUEST_SETUP_FAILED when a step fails
- */
-export async function makeWorkloadRoot(run: Run): Promise<void> {
-  await step('mount the root of the workload', () =>
-    run(['sh', '-euc', rootScript], {
-      env: {
-        DISK: disks.workloadRoot,
-        LOWER: guestPaths.workloadMount,
-        ROOT: workloadPaths.root,
-        // Nobody answers there: a look-up past the proxy is refused and seen, instead of lost inside the workload.
-        RESOLVER: workloadNet.supervisorIp4,
-        HOSTNAME: workloadHostname,
-        CGROUP: workloadPaths.cgroup,
-        EXECS: workloadPaths.execs,
-        RESERVED_MIB: String(reservedMiB),
-        MAX_PROCESSES: String(maxProcesses),
-      },
-    }),
-  );
-}
-
 // Programs outside busybox are named by path, since its shell prefers its own applets.
 // Router solicitations and duplicate address detection are the kernel's own packets, which would only be noise in the
 // fence's counters. ip forwarding stays off: a direct rule turns it on later.
+const clockScript = `
+date -u -s "@$TIME" >/dev/null
+`;
+
 const namespaceScript = `
 "$IP" netns add "$NS"
 "$IP" netns exec "$NS" sh -euc '
@@ -115,7 +116,7 @@ echo "$OUTER" | "$IP" -batch -
 echo "$INNER" | "$IP" -n "$NS" -batch -
 `;
 
-// Links of the image are not followed: the two files are replaced, not written through.
+// Where the image has links in place of the two files, these are replaced and not written through.
 const rootScript = `
 mount -t ext4 -o ro,nodev "$DISK" "$LOWER"
 base=\${ROOT%/*}
