@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Policy, policyLimits } from './model.ts';
-import { readPolicy } from './parse.ts';
 import { collectProblems } from './problem.ts';
-import { childPath, type SourceNode } from './source.ts';
+import { readPolicy } from './read-policy.ts';
+import { childPath, type SourceNode } from './source-tree.ts';
 
 /**
  * Checks a policy that came from another process or from the host, and returns it.

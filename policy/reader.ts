@@ -1,7 +1,7 @@
 import { escapeText, quoteText } from '../base/escape.ts';
 import { type Checked, policyLimits } from './model.ts';
 import type { Place, Problems } from './problem.ts';
-import type { SourceList, SourceMap, SourceNode, SourceRefused } from './source.ts';
+import type { SourceList, SourceMap, SourceNode, SourceRefused } from './source-tree.ts';
 
 /** The values of a map by key, all keys known, and where the map stands. */
 export type Fields = { readonly at: Place; readonly get: (key: string) => SourceNode | undefined };

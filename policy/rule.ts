@@ -14,7 +14,7 @@ import {
 import { parsePortRange } from './port.ts';
 import type { Problems } from './problem.ts';
 import { type Fields, nearest, readMap, readText, readTexts } from './reader.ts';
-import type { SourceNode } from './source.ts';
+import type { SourceNode } from './source-tree.ts';
 
 const ruleKeys = ['name', 'hosts', 'addresses', 'ports', 'protocol', 'via'] as const;
 const protocols = Object.keys(protocolNumbers) as readonly Protocol[];

@@ -1,6 +1,7 @@
 import type { Fact } from '../channel/index.ts';
 import { link } from '../init/index.ts';
-import { decideHost, type Policy } from '../policy/index.ts';
+import { decideHost } from '../policy/decide-host.ts';
+import type { Policy } from '../policy/index.ts';
 import { createProxy, type Outcome, type ProxyServer } from '../proxy/index.ts';
 import { workloadNet } from './addresses.ts';
 

@@ -13,7 +13,8 @@ import {
   type StreamNumber,
 } from '../channel/index.ts';
 import { readCounters } from '../nft/index.ts';
-import { parsePolicyModel } from '../policy/index.ts';
+// Not through the index: the guest reads no YAML, and what its bundle leaves out need not be loaded under emulation.
+import { parsePolicyModel } from '../policy/parse-model.ts';
 import { type Exec, startExec } from './exec.ts';
 import { fenceTable } from './fence.ts';
 import { inWorkloadNamespace, loadFence } from './fence-loader.ts';

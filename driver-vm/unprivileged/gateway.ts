@@ -1,6 +1,8 @@
 import { lookup } from 'node:dns/promises';
 import type { Server } from 'node:net';
-import { checkAddress, decideHost, type Policy, resolveStatic } from '../../policy/index.ts';
+import { checkAddress } from '../../policy/check-address.ts';
+import { decideHost, resolveStatic } from '../../policy/decide-host.ts';
+import type { Policy } from '../../policy/index.ts';
 import { createDirectDial, createProxy, type Outcome } from '../../proxy/index.ts';
 import { hostAddresses } from './host-addresses.ts';
 
