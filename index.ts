@@ -4,11 +4,5 @@
  */
 export { type ErrorCode, errorCodes, isTapwardenError, run, TapwardenError } from './base/index.ts';
 export * from './driver-vm/index.ts';
-export {
-  ensureGuest,
-  ensureWorkloadImage,
-  type GuestImage,
-  parseTscKhz,
-  type WorkloadImage,
-} from './init/index.ts';
+export type { GuestImage, WorkloadImage } from './init/index.ts';
 export { makeLogTag } from './nft/index.ts';

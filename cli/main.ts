@@ -4,7 +4,6 @@ import { commands } from './commands/index.ts';
 import { type Context, ownFailure } from './context.ts';
 import { packageVersion } from './package-info.ts';
 import { renderError } from './progress.ts';
-import { Interrupted } from './signals.ts';
 
 const overview = `Usage: tapwarden COMMAND [OPTION]…
 
@@ -25,7 +24,6 @@ export async function main(args: readonly string[]): Promise<number> {
     return await dispatch(args);
   } catch (error) {
     process.stderr.write(renderError(error));
-    if (error instanceof Interrupted) return 128 + error.signal;
     if (!(error instanceof TapwardenError || error instanceof AggregateError)) {
       process.stderr.write(`tapwarden: BUG: ${error instanceof Error ? error.stack : messageOf(error)}\n`);
     }

@@ -3,6 +3,7 @@ export { directDestinations } from './direct/destinations.ts';
 export { type EventsFile, openEventsFile } from './events-file.ts';
 export { type Collected, collectGarbage } from './gc.ts';
 export { nextState, type Operation, type State, transitions } from './lifecycle.ts';
+export { type Machine, type MachineOptions, prepareMachine } from './machine.ts';
 export { lockFile, type Paths, pathsOf } from './paths.ts';
 export { defaultTimeouts, type ExecEnd, Sandbox, type SandboxOptions, type Timeouts, type Timings } from './sandbox.ts';
 export { checkSandboxId, listSandboxes, sandboxFolder, usersOf } from './sandbox-record.ts';

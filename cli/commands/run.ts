@@ -1,36 +1,28 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { constants, hostname } from 'node:os';
 import { basename, isAbsolute, join, resolve } from 'node:path';
 import { isTapwardenError, messageOf, run as runProgram, TapwardenError } from '../../base/index.ts';
 import {
-  type AcceleratorChoice,
   checkSandboxId,
-  chooseAccelerator,
   directDestinations,
   type ExecEnd,
   type ExecRequest,
   openEventsFile,
+  prepareMachine,
   type RunSummary,
   Sandbox,
 } from '../../driver-vm/index.ts';
-import {
-  ensureGuest,
-  ensureWorkloadImage,
-  type GuestImage,
-  parseTscKhz,
-  type WorkloadImage,
-} from '../../init/index.ts';
+import type { WorkloadImage } from '../../init/index.ts';
 import { makeLogTag } from '../../nft/index.ts';
 import type { Command, Context } from '../context.ts';
 import { ownFailure } from '../context.ts';
 
 import { readNumber, readOptions, usage } from '../options.ts';
-import { packageRoot, packageVersion } from '../package-info.ts';
+import { packageVersion } from '../package-info.ts';
 import { type LoadedPolicy, loadPolicy } from '../policy-file.ts';
 import { Progress } from '../progress.ts';
 import { writeResult } from '../result-file.ts';
-import { SignalRelay } from '../signals.ts';
+import { Interrupted, SignalRelay } from '../signals.ts';
 
 /** `tapwarden run`. */
 export const runCommand: Command = {
@@ -157,6 +149,7 @@ async function runInSandbox(context: Context, options: RunOptions): Promise<numb
   } catch (error) {
     if (isTapwardenError(error, 'COMMAND_NOT_FOUND')) end = { ...end, exit: 127 };
     if (isTapwardenError(error, 'COMMAND_NOT_EXECUTABLE')) end = { ...end, exit: 126 };
+    if (error instanceof Interrupted) end = { ...end, exit: 128 + error.signal, reason: 'signal' };
     if (end.exit === ownFailure) throw error;
     progress.error(error);
     return end.exit;
@@ -170,7 +163,14 @@ async function runToEnd(context: Context, options: RunOptions, progress: Progres
   requireRoot();
   const policy = await loadPolicy(options.policyFile, options.allow);
   const direct = await directDestinations(policy.policy);
-  const { guest, workload, accelerator, tscKhz } = await prepareMachine(context, options, progress);
+  const guestDir = context.env['TAPWARDEN_GUEST_DIR'];
+  const machine = await prepareMachine({
+    stateDir: context.paths.stateDir,
+    image: options.image,
+    ...(guestDir === undefined ? {} : { guestDir }),
+    run: runProgram,
+    onProgress: (line) => progress.step(line),
+  });
   const signals = new SignalRelay();
   try {
     const events = await openEventsFile(options.eventsFile);
@@ -179,15 +179,12 @@ async function runToEnd(context: Context, options: RunOptions, progress: Progres
       id: options.id,
       paths: context.paths,
       run: runProgram,
-      guest,
-      workload,
-      accelerator,
-      tscKhz,
+      ...machine,
       cpus: options.cpus,
       memoryMiB: options.memoryMiB,
       policy: policy.policy,
       direct,
-      context: eventContext(options, policy, workload),
+      context: eventContext(options, policy, machine.workload),
       tag: makeLogTag(randomBytes(16)),
       events,
       allowUnlogged: options.allowUnlogged,
@@ -228,56 +225,6 @@ async function useSandbox(
   } finally {
     await sandbox.delete();
   }
-}
-
-/** Everything a sandbox is booted from. What is missing is built, with progress. */
-async function prepareMachine(
-  context: Context,
-  options: RunOptions,
-  progress: Progress,
-): Promise<{
-  readonly guest: GuestImage;
-  readonly workload: WorkloadImage;
-  readonly accelerator: AcceleratorChoice;
-  readonly tscKhz: number;
-}> {
-  const { stateDir } = context.paths;
-  const onProgress = (line: string): void => progress.step(line);
-  const guest = await findGuest(context, onProgress);
-  const workload = await ensureWorkloadImage({ stateDir, name: options.image, run: runProgram, onProgress });
-  const tscKhz = parseTscKhz(await readFile('/proc/cpuinfo', 'utf8')) ?? 1_000_000;
-  const accelerator = await chooseAccelerator({ stateDir, guest, tscKhz, onProgress });
-  return { guest, workload, accelerator, tscKhz };
-}
-
-/** The guest that `TAPWARDEN_GUEST_DIR` names, or the one that belongs to this build. */
-async function findGuest(context: Context, onProgress: (line: string) => void): Promise<GuestImage> {
-  const { stateDir } = context.paths;
-  const directory = context.env['TAPWARDEN_GUEST_DIR'];
-  if (directory === undefined) {
-    const supervisorBundle = join(packageRoot, 'build', 'supervisor.mjs');
-    return await ensureGuest({ stateDir, supervisorBundle, run: runProgram, onProgress });
-  }
-  const paths = {
-    kernel: join(directory, 'vmlinux'),
-    initrd: join(directory, 'initrd'),
-    root: join(directory, 'root.ext4'),
-  };
-  await Promise.all(
-    Object.values(paths).map(async (path) => {
-      const file = await import('node:fs/promises')
-        .then(async ({ open }) => await open(path, 'r'))
-        .catch(() => undefined);
-      if (file === undefined) {
-        throw new TapwardenError('IMAGE_NOT_FOUND', {
-          message: `TAPWARDEN_GUEST_DIR is ${directory}, which has no readable ${basename(path)}`,
-          hint: 'A guest is the three files vmlinux, initrd and root.ext4.',
-        });
-      }
-      await file.close();
-    }),
-  );
-  return { hash: directory, directory, ...paths, kernelRelease: 'unknown' };
 }
 
 function eventContext(options: RunOptions, { policy, name }: LoadedPolicy, workload: WorkloadImage) {
