@@ -3,10 +3,10 @@
  * second line, or bidirectional marks that reorder what a person reads. These functions make it safe to print.
  */
 
-// C0, DEL, C1; bidirectional marks and overrides; line and paragraph separators; zero-width and tag characters; lone
-// surrogates. A backslash is escaped too, so that the output is unambiguous.
-const unsafe =
-  /[\\\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\ud800-\udfff]|\udb40[\udc00-\udfff]/g;
+// By property of Unicode: control characters (C0, DEL, C1), format characters (bidirectional marks, tags, soft hyphen,
+// zero-width), line and paragraph separators, lone surrogates, and whatever else shows as nothing. A backslash is escaped
+// too, so that the output is unambiguous.
+const unsafe = /[\\\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
 /**
  * Returns `text` on one line with every character escaped that could change how a terminal or a person reads it.

@@ -1,4 +1,7 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { execa } from 'execa';
 import { errnoOf, TapwardenError } from './errors.ts';
 import { escapeText } from './escape.ts';
@@ -19,7 +22,7 @@ export type RunOptions = {
   readonly okStatuses?: readonly number[];
   /** Ends the program when it fires. */
   readonly signal?: AbortSignal;
-  /** Called with each line of the program's output as it comes, for progress of long work. */
+  /** Called with each line of output and of error output as it comes, and with all of them before `run` is done. */
   readonly onLine?: (line: string) => void;
 };
 
@@ -51,15 +54,17 @@ export type StartOptions = {
 };
 
 const defaultTimeoutMs = 30_000;
-const maxOutputBytes = 64 * 1024 * 1024;
+/** Execa copies and escapes what a failed program printed: at 64 MiB of hostile bytes that ends this process. */
+const maxOutputBytes = 16 * 1024 * 1024;
 
 /**
- * Runs a program to its end and returns what it printed.
+ * Runs a program to its end and returns what it printed. `timeoutMs` holds even where the program left a child behind
+ * that keeps its output open.
  *
  * @throws PROGRAM_MISSING when the program does not exist
  * @throws COMMAND_TIMEOUT when it does not end in `timeoutMs`
- * @throws COMMAND_FAILED when its status is not one of `okStatuses`, or a signal ended it;
- *   `details` is `{argv, status, signal, stderr}`
+ * @throws COMMAND_FAILED when its status is not one of `okStatuses`, a signal ended it, it could not be started or it
+ *   printed more than 16 MiB; `details` is `{argv, status, signal, stderr}`
  */
 export const run: Run = async (argv, options = {}) => {
   const [file, ...args] = argv;
@@ -69,19 +74,26 @@ export const run: Run = async (argv, options = {}) => {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     env: { ...options.env, LC_ALL: 'C' },
-    timeout: timeoutMs,
     killSignal: 'SIGKILL',
     maxBuffer: maxOutputBytes,
-    all: true,
     stripFinalNewline: false,
     reject: false,
   });
-  if (options.onLine !== undefined) {
-    void eachLine(subprocess.iterable({ from: 'all' }), options.onLine);
-  }
-  const result = await subprocess;
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    subprocess.kill('SIGKILL');
+    // Whoever inherited the pipes may hold them open for as long as it likes.
+    subprocess.stdout.destroy();
+    subprocess.stderr.destroy();
+  }, timeoutMs);
+  const { onLine } = options;
+  const lines = onLine === undefined ? [] : [subprocess.stdout, subprocess.stderr].map((s) => eachLine(s, onLine));
+  const result = await subprocess.finally(() => clearTimeout(timer));
+  await Promise.all(lines);
   const okStatuses = options.okStatuses ?? [0];
-  if (result.exitCode !== undefined && okStatuses.includes(result.exitCode)) {
+  const whole = !timedOut && !result.isMaxBuffer && !result.isCanceled;
+  if (whole && result.exitCode !== undefined && okStatuses.includes(result.exitCode)) {
     return { status: result.exitCode, stdout: result.stdout, stderr: result.stderr };
   }
   const shown = argv.map((part) => escapeText(part, 60)).join(' ');
@@ -93,7 +105,7 @@ export const run: Run = async (argv, options = {}) => {
       cause: result,
     });
   }
-  if (result.timedOut) {
+  if (timedOut) {
     throw new TapwardenError('COMMAND_TIMEOUT', {
       message: `'${shown}' did not end within ${timeoutMs} ms`,
       details: { argv, timeoutMs },
@@ -102,11 +114,19 @@ export const run: Run = async (argv, options = {}) => {
   }
   const stderr = typeof result.stderr === 'string' ? result.stderr : '';
   throw new TapwardenError('COMMAND_FAILED', {
-    message: `'${shown}' ended with ${result.signal ?? `status ${String(result.exitCode)}`}: ${escapeText(stderr.trim() || 'it printed no reason', 500)}`,
+    message: `'${shown}' ${howItEnded(result)}: ${escapeText(stderr.trim() || 'it printed no reason', 500)}`,
     details: { argv, status: result.exitCode, signal: result.signal, stderr },
     cause: result,
   });
 };
+
+function howItEnded(result: Failure): string {
+  if (result.isMaxBuffer) return `printed more than ${maxOutputBytes} bytes`;
+  if (result.isCanceled) return 'was cancelled';
+  if (result.signal !== undefined) return `ended with ${result.signal}`;
+  if (result.exitCode !== undefined) return `ended with status ${result.exitCode}`;
+  return `could not be started (${errnoOf(result) ?? errnoOf(result.cause) ?? 'no errno'})`;
+}
 
 /**
  * Starts a program that goes on running, with descriptors and handles passed as Node's `spawn` passes them, which is
@@ -127,10 +147,20 @@ export function start(argv: Argv, options: StartOptions = {}): Child {
   return { process, ended };
 }
 
-async function eachLine(lines: AsyncIterable<unknown>, onLine: (line: string) => void): Promise<void> {
-  try {
-    for await (const line of lines) onLine(String(line));
-  } catch {
-    // The program's failure is reported by the promise of the program itself.
-  }
+/** What is read of execa's result. */
+type Failure = {
+  readonly isMaxBuffer: boolean;
+  readonly isCanceled: boolean;
+  readonly signal?: string | undefined;
+  readonly exitCode?: number | undefined;
+  readonly cause?: unknown;
+};
+
+/** Resolves when the stream has ended and every line of it was passed on. */
+async function eachLine(stream: Readable, onLine: (line: string) => void): Promise<void> {
+  const lines = createInterface({ input: stream });
+  lines.on('line', onLine);
+  // A pipe that the timeout closed ends without an 'end', on which alone readline closes.
+  stream.once('close', () => lines.close());
+  await once(lines, 'close');
 }

@@ -10,7 +10,14 @@ export type Shape<T> = (value: unknown, path: string) => T;
 /** The type that a shape returns. */
 export type ShapeOf<S> = S extends Shape<infer T> ? T : never;
 
-class Mismatch extends Error {}
+class Mismatch extends Error {
+  readonly path: string;
+
+  constructor(path: string, message: string) {
+    super(message);
+    this.path = path.slice(0, 200);
+  }
+}
 
 /**
  * Applies a shape to a value.
@@ -22,7 +29,10 @@ export function readShape<T>(shape: Shape<T>, value: unknown, what: string, code
     return shape(value, '$');
   } catch (error) {
     if (!(error instanceof Mismatch)) throw error;
-    throw new TapwardenError(code, { message: `${what} does not have the form that it must have: ${error.message}` });
+    throw new TapwardenError(code, {
+      message: `${what} does not have the form that it must have: ${error.message}`,
+      details: { path: error.path },
+    });
   }
 }
 
@@ -87,7 +97,7 @@ export function object<F extends Readonly<Record<string, Shape<unknown>>>>(
     for (const key of Object.keys(value)) {
       if (!Object.hasOwn(fields, key)) mismatch(`${path}.${key}`, 'no such key', value[key]);
     }
-    const entries = Object.entries(fields).map(([key, shape]) => [key, shape(value[key], `${path}.${key}`)]);
+    const entries = Object.entries(fields).map(([key, shape]) => [key, shape(own(value, key), `${path}.${key}`)]);
     return Object.fromEntries(entries) as { readonly [K in keyof F]: ShapeOf<F[K]> };
   };
 }
@@ -95,7 +105,7 @@ export function object<F extends Readonly<Record<string, Shape<unknown>>>>(
 /** One of several objects, told apart by the word under `kind`. */
 export function union<V extends Readonly<Record<string, Shape<unknown>>>>(variants: V): Shape<ShapeOf<V[keyof V]>> {
   return (value, path) => {
-    const kind = isPlainObject(value) ? value['kind'] : undefined;
+    const kind = isPlainObject(value) ? own(value, 'kind') : undefined;
     const shape = typeof kind === 'string' && Object.hasOwn(variants, kind) ? variants[kind] : undefined;
     if (shape === undefined) return mismatch(`${path}.kind`, Object.keys(variants).join(' or '), kind);
     return shape(value, path) as ShapeOf<V[keyof V]>;
@@ -109,7 +119,18 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
+function own(value: Record<string, unknown>, key: string): unknown {
+  return Object.hasOwn(value, key) ? value[key] : undefined;
+}
+
 function mismatch(path: string, wanted: string, value: unknown): never {
-  const found = value === undefined ? 'nothing' : quoteText(JSON.stringify(value) ?? typeof value, 120);
-  throw new Mismatch(`${quoteText(path, 200)} must be ${wanted}, found ${found}`);
+  throw new Mismatch(path, `${quoteText(path, 200)} must be ${wanted}, found ${describe(value)}`);
+}
+
+/** A list or object is not shown: it may be as deep as its sender likes, and JSON.stringify recurses. */
+function describe(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (Array.isArray(value)) return `a list of ${value.length} values`;
+  if (value !== null && typeof value === 'object') return 'an object';
+  return quoteText(typeof value === 'string' ? JSON.stringify(value.slice(0, 120)) : String(value), 120);
 }
