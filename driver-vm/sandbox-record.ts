@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -40,6 +41,14 @@ export function usersOf(index: number): SandboxUsers {
   return { vmm: firstUid + 2 * index, channel: firstUid + 2 * index + 1 };
 }
 
+/**
+ * The index at which a run directory begins to count. Each knows its own sandboxes only, and uids are the machine's: two
+ * directories that both began at 0 would end each other's processes.
+ */
+export function firstIndexOf(paths: Paths): number {
+  return createHash('sha256').update(paths.runDir).digest().readUInt16BE(0) & maxIndex;
+}
+
 /** The folder of a sandbox in the run directory. */
 export function sandboxFolder(paths: Paths, id: string): string {
   return join(paths.runDir, id);
@@ -68,9 +77,11 @@ export async function claimSandbox(paths: Paths, id: string): Promise<SandboxRec
   checkSandboxId(id);
   return await withLock(lockFile(paths), {}, async () => {
     const taken = new Set((await listSandboxes(paths)).map((entry) => entry.record?.index));
-    let index = 0;
-    while (taken.has(index)) index += 1;
-    if (index > maxIndex) {
+    const first = firstIndexOf(paths);
+    let steps = 0;
+    while (steps <= maxIndex && taken.has((first + steps) % (maxIndex + 1))) steps += 1;
+    const index = (first + steps) % (maxIndex + 1);
+    if (steps > maxIndex) {
       throw new TapwardenError('POOL_EXHAUSTED', {
         message: `${maxIndex + 1} sandboxes exist already`,
         hint: "Stop some, or run 'tapwarden gc' if they are left over.",

@@ -22,19 +22,19 @@ export type SlotOptions = {
 export const slotNamespace = (id: string): string => `tw-${id}`;
 
 /**
- * Makes a slot: the namespace, its TAP, and its table, which is loaded before the TAP goes up. Each step is on `undo`
- * before it is done. Nothing of it is in the root namespace, and the namespace takes all of it with it.
+ * Makes a slot: the namespace, its TAP, and its table, which is loaded before the TAP goes up. A step that half fails is
+ * taken back by `undo` as well. Nothing of it is in the root namespace, and the namespace takes all of it with it.
  *
  * The TAP has ARP off and a fixed neighbour: the host answers no discovery of the guest and believes none.
  *
  * @throws SLOT_FAILED when a step fails, with the step
+ * @throws SANDBOX_EXISTS when the namespace is there already
  * @throws TUN_MISSING when the kernel has no TAP devices
  * @throws NFT_MISSING, NFT_REJECTED when the table cannot be loaded
  */
 export async function makeSlot(run: Run, options: SlotOptions, undo: UndoStack): Promise<Slot> {
   const namespace = slotNamespace(options.id);
-  undo.push(`delete the namespace ${namespace}`, async () => await deleteSlot(run, options.id));
-  await step('add the network namespace', () => run(['ip', 'netns', 'add', namespace]));
+  await addNamespace(run, options.id, undo);
   const enter = ['ip', 'netns', 'exec', namespace] as const;
   await step('set the namespace up', () =>
     run([...enter, 'sh', '-euc', settings], { env: { IP6: hasIp6(options.direct) ? '0' : '1' } }),
@@ -45,6 +45,26 @@ export async function makeSlot(run: Run, options: SlotOptions, undo: UndoStack):
     run(['ip', '-n', namespace, '-batch', '-'], { input: tapUp(hasIp6(options.direct)) }),
   );
   return { namespace, enter };
+}
+
+/** Adds the namespace. One of that name which is there already is somebody else's, so it is not on `undo`. */
+async function addNamespace(run: Run, id: string, undo: UndoStack): Promise<void> {
+  const namespace = slotNamespace(id);
+  const takeBack = (): void => undo.push(`delete the namespace ${namespace}`, async () => await deleteSlot(run, id));
+  try {
+    await run(['ip', 'netns', 'add', namespace]);
+  } catch (cause) {
+    if (isTapwardenError(cause) && /File exists/.test(String(cause.details['stderr']))) {
+      throw new TapwardenError('SANDBOX_EXISTS', {
+        message: `The network namespace ${namespace} exists already, and not by a sandbox of this run directory`,
+        hint: `Choose another id, or delete it if it is left over: 'ip netns del ${namespace}'.`,
+        cause,
+      });
+    }
+    takeBack();
+    throw slotFailed('add the network namespace', cause);
+  }
+  takeBack();
 }
 
 /** Deletes a slot; one that is not there is none to delete. */
