@@ -1,7 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TapwardenError } from '../base/index.ts';
-import type { SandboxUsers } from './sandbox-record.ts';
+
+/** The users of one sandbox. No process of another sandbox or of the host runs as either of them. */
+export type SandboxUsers = { readonly vmm: number; readonly channel: number };
+
+/** Whether any process runs as one of a sandbox's users. */
+export async function hasProcesses(users: SandboxUsers): Promise<boolean> {
+  return (await processesOf(users)).length > 0;
+}
 
 /**
  * Ends every process that runs as one of a sandbox's users. Nobody else has these uids, so a process is known by its

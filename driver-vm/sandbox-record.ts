@@ -13,6 +13,7 @@ import {
   withLock,
 } from '../base/index.ts';
 import { lockFile, type Paths } from './paths.ts';
+import { hasProcesses, type SandboxUsers } from './processes.ts';
 
 /** What must be known of a sandbox to take it away, written before anything of it exists. */
 export type SandboxRecord = {
@@ -22,9 +23,6 @@ export type SandboxRecord = {
   /** The process that made it, by pid and start time, so that a later process of the same pid is not taken for it. */
   readonly owner: { readonly pid: number; readonly startTime: string };
 };
-
-/** The users of one sandbox. No process of another sandbox or of the host runs as either of them. */
-export type SandboxUsers = { readonly vmm: number; readonly channel: number };
 
 const recordShape = object({
   id: text(32, /^[a-z0-9][a-z0-9-]{0,31}$/),
@@ -79,8 +77,10 @@ export async function claimSandbox(paths: Paths, id: string): Promise<SandboxRec
     const taken = new Set((await listSandboxes(paths)).map((entry) => entry.record?.index));
     const first = firstIndexOf(paths);
     let steps = 0;
-    while (steps <= maxIndex && taken.has((first + steps) % (maxIndex + 1))) steps += 1;
-    const index = (first + steps) % (maxIndex + 1);
+    const at = (step: number): number => (first + step) % (maxIndex + 1);
+    // Of another run directory's sandboxes nothing is known here but their processes.
+    while (steps <= maxIndex && (taken.has(at(steps)) || (await hasProcesses(usersOf(at(steps)))))) steps += 1;
+    const index = at(steps);
     if (steps > maxIndex) {
       throw new TapwardenError('POOL_EXHAUSTED', {
         message: `${maxIndex + 1} sandboxes exist already`,
