@@ -50,6 +50,10 @@ export function slotRuleset(direct: readonly DirectDestination[]): Ruleset {
             ? [rule(`ip6 saddr != ${link.guestIpv6} counter name ipv6 drop`, "only the guest's own IPv6 address")]
             : [rule('meta protocol ip6 counter name ipv6 drop', 'the policy asks for no IPv6')]),
           rule(`ip saddr != ${link.guestIpv4} counter name spoofed drop`, "only the guest's own IPv4 address"),
+          // Where nothing is forwarded, routing would drop such packets without counting them.
+          ...(direct.length === 0
+            ? [rule(`ip daddr != ${link.hostIpv4} counter name denied_forward drop`, 'the policy has no direct rule')]
+            : []),
         ],
       },
       {
