@@ -31,6 +31,7 @@ import { type LoadedPolicy, loadPolicy } from '../policy-file.ts';
 import { Progress } from '../progress.ts';
 import { writeResult } from '../result-file.ts';
 import { SignalRelay } from '../signals.ts';
+import { writeTimings } from '../timings-file.ts';
 
 /** `tapwarden run`. */
 export const runCommand: Command = {
@@ -168,9 +169,11 @@ async function runInSandbox(context: Context, options: RunOptions): Promise<numb
 
 async function runToEnd(context: Context, options: RunOptions, progress: Progress): Promise<RunEnd> {
   requireRoot();
+  const loaded = Date.now();
   const policy = await loadPolicy(options.policyFile, options.allow);
   const direct = await directDestinations(policy.policy);
   const { guest, workload, accelerator, tscKhz } = await prepareMachine(context, options, progress);
+  const prepared = Date.now();
   const signals = new SignalRelay();
   try {
     const events = await openEventsFile(options.eventsFile);
@@ -193,7 +196,11 @@ async function runToEnd(context: Context, options: RunOptions, progress: Progres
       allowUnlogged: options.allowUnlogged,
       onProgress: (line) => progress.step(line),
     });
-    return await useSandbox(sandbox, options, signals, progress);
+    try {
+      return await useSandbox(sandbox, options, signals, progress);
+    } finally {
+      await writeTimings(context, { loaded, prepared, ...sandbox.timings });
+    }
   } finally {
     signals.stop();
   }
