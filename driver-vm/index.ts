@@ -5,7 +5,7 @@ export { type Collected, collectGarbage } from './gc.ts';
 export { nextState, type Operation, type State, transitions } from './lifecycle.ts';
 export { lockFile, type Paths, pathsOf } from './paths.ts';
 export { defaultTimeouts, type ExecEnd, Sandbox, type SandboxOptions, type Timeouts, type Timings } from './sandbox.ts';
-export { checkSandboxId, listSandboxes, sandboxFolder, usersOf } from './sandbox-record.ts';
+export { checkSandboxId, isOwned, listSandboxes, sandboxFolder, usersOf } from './sandbox-record.ts';
 export type { ExecRequest, RunSummary } from './shared/ipc.ts';
 export { slotRuleset, slotTable } from './slot-table.ts';
 export { type Accelerator, confined, qemuArguments } from './vmm.ts';

@@ -14,19 +14,13 @@ import {
   type RunSummary,
   Sandbox,
 } from '../../driver-vm/index.ts';
-import {
-  ensureGuest,
-  ensureWorkloadImage,
-  type GuestImage,
-  parseTscKhz,
-  type WorkloadImage,
-} from '../../init/index.ts';
+import { ensureWorkloadImage, type GuestImage, parseTscKhz, type WorkloadImage } from '../../init/index.ts';
 import { makeLogTag } from '../../nft/index.ts';
 import type { Command, Context } from '../context.ts';
 import { ownFailure } from '../context.ts';
-
+import { findGuest } from '../find-guest.ts';
 import { readNumber, readOptions, usage } from '../options.ts';
-import { packageRoot, packageVersion } from '../package-info.ts';
+import { packageVersion } from '../package-info.ts';
 import { type LoadedPolicy, loadPolicy } from '../policy-file.ts';
 import { Progress } from '../progress.ts';
 import { writeResult } from '../result-file.ts';
@@ -250,41 +244,11 @@ async function prepareMachine(
 }> {
   const { stateDir } = context.paths;
   const onProgress = (line: string): void => progress.step(line);
-  const guest = await findGuest(context, onProgress);
+  const guest = await findGuest({ env: context.env, stateDir, run: runProgram, onProgress });
   const workload = await ensureWorkloadImage({ stateDir, name: options.image, run: runProgram, onProgress });
   const tscKhz = parseTscKhz(await readFile('/proc/cpuinfo', 'utf8')) ?? 1_000_000;
   const accelerator = await chooseAccelerator({ stateDir, guest, tscKhz, onProgress });
   return { guest, workload, accelerator, tscKhz };
-}
-
-/** The guest that `TAPWARDEN_GUEST_DIR` names, or the one that belongs to this build. */
-async function findGuest(context: Context, onProgress: (line: string) => void): Promise<GuestImage> {
-  const { stateDir } = context.paths;
-  const directory = context.env['TAPWARDEN_GUEST_DIR'];
-  if (directory === undefined) {
-    const supervisorBundle = join(packageRoot, 'build', 'supervisor.mjs');
-    return await ensureGuest({ stateDir, supervisorBundle, run: runProgram, onProgress });
-  }
-  const paths = {
-    kernel: join(directory, 'vmlinux'),
-    initrd: join(directory, 'initrd'),
-    root: join(directory, 'root.ext4'),
-  };
-  await Promise.all(
-    Object.values(paths).map(async (path) => {
-      const file = await import('node:fs/promises')
-        .then(async ({ open }) => await open(path, 'r'))
-        .catch(() => undefined);
-      if (file === undefined) {
-        throw new TapwardenError('IMAGE_NOT_FOUND', {
-          message: `TAPWARDEN_GUEST_DIR is ${directory}, which has no readable ${basename(path)}`,
-          hint: 'A guest is the three files vmlinux, initrd and root.ext4.',
-        });
-      }
-      await file.close();
-    }),
-  );
-  return { hash: directory, directory, ...paths, kernelRelease: 'unknown' };
 }
 
 function eventContext(options: RunOptions, { policy, name }: LoadedPolicy, workload: WorkloadImage) {
