@@ -46,8 +46,16 @@ export async function prepareMachine(options: MachineOptions): Promise<Machine> 
   return { guest, workload, accelerator, tscKhz };
 }
 
-async function findGuest({ stateDir, guestDir, run, onProgress }: MachineOptions): Promise<GuestImage> {
-  if (guestDir === undefined) return await ensureGuest({ stateDir, supervisorBundle, run, onProgress });
+/**
+ * The guest of `guestDir`, or the one that belongs to this build. With `mayBuild: false` one that is not there is an error.
+ *
+ * @throws IMAGE_NOT_FOUND, and what `ensureGuest` throws
+ */
+export async function findGuest(
+  options: Omit<MachineOptions, 'image'> & { readonly mayBuild?: boolean },
+): Promise<GuestImage> {
+  const { guestDir, ...rest } = options;
+  if (guestDir === undefined) return await ensureGuest({ ...rest, supervisorBundle });
   const [kernel, initrd, root] = await Promise.all([
     existing(guestDir, 'vmlinux'),
     existing(guestDir, 'initrd'),

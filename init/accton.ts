@@ -18,6 +18,7 @@ export async function ensureAccton(options: {
   readonly run: Run;
   readonly onProgress: Progress;
   readonly path: string;
+  readonly mayBuild?: boolean;
 }): Promise<string> {
   // One system call, the same in every version of the package: fetched once.
   const hash = createHash('sha256').update('accton 1').digest('hex').slice(0, 16);
@@ -25,6 +26,7 @@ export async function ensureAccton(options: {
     store: join(options.stateDir, 'images', 'accton'),
     hash,
     onProgress: options.onProgress,
+    mayBuild: options.mayBuild ?? true,
     build: async (target) => {
       const scratch = await mkdtemp(`${target}-scratch-`);
       try {

@@ -28,6 +28,8 @@ export type GuestOptions = {
   readonly omitModules?: readonly string[];
   /** Where programs are searched, as in `$PATH`; the directories of root's programs are searched anyway. */
   readonly path?: string;
+  /** Whether what is not there is built; otherwise it is an error. @default true */
+  readonly mayBuild?: boolean;
 };
 
 /** A guest that can be booted. Other processes may use it at the same time: its disks are read-only. */
@@ -50,21 +52,23 @@ export type GuestImage = {
  * The image is named by its inputs: a change of any makes another image. Programs count by path, size, time and inode,
  * their libraries by the loader's cache, scripts and bundle by content, so that asking costs milliseconds.
  *
+ * @throws IMAGE_NOT_FOUND when a part is not there and may not be built
  * @throws PROGRAM_MISSING with the Debian package to install
  * @throws IMAGE_BUILD_FAILED when a step fails, with the end of what its program printed
  * @throws FILE_UNREADABLE when the bundle cannot be read
  * @throws DISK_FULL, LOCK_TIMEOUT
  */
 export async function ensureGuest(options: GuestOptions): Promise<GuestImage> {
-  const { stateDir, run, onProgress, omitModules = [], path = process.env['PATH'] ?? '' } = options;
-  const kernel = await ensureKernel({ stateDir, run, onProgress, path });
-  const accton = await ensureAccton({ stateDir, run, onProgress, path });
+  const { stateDir, run, onProgress, omitModules = [], path = process.env['PATH'] ?? '', mayBuild = true } = options;
+  const kernel = await ensureKernel({ stateDir, run, onProgress, path, mayBuild });
+  const accton = await ensureAccton({ stateDir, run, onProgress, path, mayBuild });
   const programs = await findGuestPrograms({ node: await realpath(process.execPath), accton }, path);
   const hash = await hashOfInputs(kernel, programs, options);
   const directory = await ensureEntry({
     store: join(stateDir, 'images', 'guest'),
     hash,
     onProgress,
+    mayBuild,
     build: async (target) => {
       const tree = join(target, 'tree');
       const { supervisorBundle } = options;

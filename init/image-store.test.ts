@@ -28,6 +28,16 @@ test('ensureEntry builds an entry once, whoever asks at the same time', async (t
   t.is((await stat(join(path, 'ab'))).mode & 0o777, 0o755, 'the VMM, a user of its own, can read it');
 });
 
+test('ensureEntry makes nothing where it may not build, and finds what is there', async (t) => {
+  const path = await store(t);
+  const build = () => Promise.reject(new Error('must not be called'));
+  const find = () => ensureEntry({ store: join(path, 'kind'), hash: 'ab', onProgress: silent, mayBuild: false, build });
+  await t.throwsAsync(find(), { code: 'IMAGE_NOT_FOUND' });
+  t.deepEqual(await readdir(path), []);
+  await mkdir(join(path, 'kind', 'ab'), { recursive: true });
+  t.is(await find(), join(path, 'kind', 'ab'));
+});
+
 test('ensureEntry leaves nothing of a build that fails, and takes away what a killed one left', async (t) => {
   const path = await store(t);
   await mkdir(join(path, '.building-killed'));

@@ -1,6 +1,6 @@
 import { chmod, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../base/errors.ts';
+import { errnoOf, TapwardenError } from '../base/errors.ts';
 import { withLock } from '../base/lock.ts';
 import { assertFreeSpace, type Progress } from './build-step.ts';
 
@@ -17,6 +17,8 @@ export type StoreEntry = {
   /** Lower-case hexadecimal digits. */
   readonly hash: string;
   readonly onProgress: Progress;
+  /** Whether an entry that is not there is built; otherwise it is an error. @default true */
+  readonly mayBuild?: boolean;
   /** Fills `directory`, which is empty and will be moved, whole, to its final place. */
   readonly build: (directory: string) => Promise<void>;
 };
@@ -28,11 +30,13 @@ export type StoreEntry = {
  * that want the same entry one builds it, and the others wait. Old entries go, but for the three used last and those
  * in use: a file in them on which any process holds a lock, as QEMU does on its disks.
  *
+ * @throws IMAGE_NOT_FOUND when it is not there and may not be built
  * @throws DISK_FULL, LOCK_TIMEOUT, and what `build` throws
  */
 export async function ensureEntry(entry: StoreEntry): Promise<string> {
   const directory = join(entry.store, entry.hash);
   if (await isUsed(directory)) return directory;
+  if (entry.mayBuild === false) throw notBuilt(directory);
   await mkdir(entry.store, { recursive: true });
   const options = {
     timeoutS: lockTimeoutS,
@@ -53,6 +57,14 @@ export async function ensureEntry(entry: StoreEntry): Promise<string> {
     await removeOld(entry.store, entry.hash);
   });
   return directory;
+}
+
+/** The error of an image that is not there yet, where none may be built. */
+export function notBuilt(directory: string): TapwardenError {
+  return new TapwardenError('IMAGE_NOT_FOUND', {
+    message: `${directory} is not built yet`,
+    hint: "The first run builds it, and so does 'tapwarden doctor --build'.",
+  });
 }
 
 const unfinishedPrefix = '.building-';

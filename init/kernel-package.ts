@@ -5,7 +5,7 @@ import { errnoOf, isTapwardenError, messageOf, TapwardenError } from '../base/er
 import type { Run } from '../base/runner.ts';
 import { buildStep, type Progress } from './build-step.ts';
 import { unpackDebianPackage } from './debian-package.ts';
-import { ensureEntry } from './image-store.ts';
+import { ensureEntry, notBuilt } from './image-store.ts';
 import {
   bootModules,
   guestModules,
@@ -46,6 +46,8 @@ export type KernelOptions = {
   readonly onProgress: Progress;
   /** Where programs are searched, as in `$PATH`. */
   readonly path: string;
+  /** Whether a kernel is fetched; otherwise that of the last call is the answer. @default true */
+  readonly mayBuild?: boolean;
 };
 
 /**
@@ -54,6 +56,7 @@ export type KernelOptions = {
  * The package is never installed. While apt has learnt nothing new, the kernel of the last call is the answer and no
  * program runs. Where apt cannot name or fetch one, the kernel of the last call serves on, with a line of progress.
  *
+ * @throws IMAGE_NOT_FOUND when there is no kernel yet and none may be fetched
  * @throws IMAGE_BUILD_FAILED when there is no kernel yet and apt has none either, or its package cannot be used
  * @throws PROGRAM_MISSING, DISK_FULL, LOCK_TIMEOUT
  */
@@ -65,6 +68,7 @@ export async function ensureKernel(options: KernelOptions): Promise<GuestKernel>
     const kernel = await readKernel(store, last.hash);
     if (kernel !== undefined) return kernel;
   }
+  if (options.mayBuild === false) return await lastKernel(store, last);
   const hash = await fetchNewest(store, options).catch(async (error: unknown) => {
     const usable = last?.recipe === recipe ? await readKernel(store, last.hash) : undefined;
     if (last === undefined || usable === undefined || !isTapwardenError(error, 'IMAGE_BUILD_FAILED')) throw error;
@@ -75,6 +79,12 @@ export async function ensureKernel(options: KernelOptions): Promise<GuestKernel>
   if (kernel === undefined)
     throw new TapwardenError('BUG', { message: `The kernel ${hash} is not where it was built` });
   await writeLast(store, { hash, listsMs, recipe });
+  return kernel;
+}
+
+async function lastKernel(store: string, last: Last | undefined): Promise<GuestKernel> {
+  const kernel = last?.recipe === recipe ? await readKernel(store, last.hash) : undefined;
+  if (kernel === undefined) throw notBuilt(store);
   return kernel;
 }
 

@@ -3,7 +3,7 @@ import { access, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TapwardenError } from '../base/errors.ts';
 
-/** The Debian package of each program that goes into an image or that builds one. */
+/** The Debian package of each program of the host that goes into an image, builds one, or runs a guest. */
 export const programPackages = {
   nft: 'nftables',
   ip: 'iproute2',
@@ -18,6 +18,9 @@ export const programPackages = {
   'dpkg-deb': 'dpkg',
   xz: 'xz-utils',
   mmdebstrap: 'mmdebstrap',
+  unshare: 'util-linux',
+  flock: 'util-linux',
+  'qemu-system-x86_64': 'qemu-system-x86',
 } as const satisfies Readonly<Record<string, string>>;
 
 /** A program of {@link programPackages}. */

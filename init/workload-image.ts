@@ -42,6 +42,8 @@ export type WorkloadImageOptions = {
   readonly onProgress: Progress;
   /** Where programs are searched, as in `$PATH`; the directories of root's programs are searched anyway. */
   readonly path?: string;
+  /** Whether the default image is built when it is not there; otherwise that is an error. @default true */
+  readonly mayBuild?: boolean;
 };
 
 /** The workload's root filesystem: ext4, to be the second disk, never written. */
@@ -50,7 +52,8 @@ export type WorkloadImage = { readonly name: string; readonly path: string };
 /**
  * Returns the named workload image; builds the default one if it is not there.
  *
- * @throws IMAGE_NOT_FOUND when there is no such image, with the names of those that are there
+ * @throws IMAGE_NOT_FOUND when there is no such image, with the names of those that are there; or when the default one
+ *   is not there and may not be built
  * @throws IMAGE_BUILD_FAILED when a step fails, with the end of what its program printed
  * @throws PROGRAM_MISSING, DISK_FULL, LOCK_TIMEOUT
  */
@@ -80,7 +83,8 @@ async function ensureDefaultImage(store: string, options: WorkloadImageOptions):
     .digest('hex')
     .slice(0, 16);
   const build = (directory: string) => buildDefaultImage(directory, options);
-  const directory = await ensureEntry({ store: join(store, 'default'), hash, onProgress: options.onProgress, build });
+  const { onProgress, mayBuild = true } = options;
+  const directory = await ensureEntry({ store: join(store, 'default'), hash, onProgress, mayBuild, build });
   return join(directory, 'root.ext4');
 }
 

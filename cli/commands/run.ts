@@ -16,13 +16,13 @@ import type { WorkloadImage } from '../../init/index.ts';
 import { makeLogTag } from '../../nft/index.ts';
 import type { Command, Context } from '../context.ts';
 import { ownFailure } from '../context.ts';
-
 import { readNumber, readOptions, usage } from '../options.ts';
 import { packageVersion } from '../package-info.ts';
 import { type LoadedPolicy, loadPolicy } from '../policy-file.ts';
 import { Progress } from '../progress.ts';
 import { writeResult } from '../result-file.ts';
 import { Interrupted, SignalRelay } from '../signals.ts';
+import { writeTimings } from '../timings-file.ts';
 
 /** `tapwarden run`. */
 export const runCommand: Command = {
@@ -161,6 +161,7 @@ async function runInSandbox(context: Context, options: RunOptions): Promise<numb
 
 async function runToEnd(context: Context, options: RunOptions, progress: Progress): Promise<RunEnd> {
   requireRoot();
+  const loaded = Date.now();
   const policy = await loadPolicy(options.policyFile, options.allow);
   const direct = await directDestinations(policy.policy);
   const guestDir = context.env['TAPWARDEN_GUEST_DIR'];
@@ -171,6 +172,7 @@ async function runToEnd(context: Context, options: RunOptions, progress: Progres
     run: runProgram,
     onProgress: (line) => progress.step(line),
   });
+  const prepared = Date.now();
   const signals = new SignalRelay();
   try {
     const events = await openEventsFile(options.eventsFile);
@@ -190,7 +192,11 @@ async function runToEnd(context: Context, options: RunOptions, progress: Progres
       allowUnlogged: options.allowUnlogged,
       onProgress: (line) => progress.step(line),
     });
-    return await useSandbox(sandbox, options, signals, progress);
+    try {
+      return await useSandbox(sandbox, options, signals, progress);
+    } finally {
+      await writeTimings(context, { loaded, prepared, ...sandbox.timings });
+    }
   } finally {
     signals.stop();
   }

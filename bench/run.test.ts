@@ -1,0 +1,27 @@
+import test from 'ava';
+import { phases, phasesOf } from './run.ts';
+import { summarize } from './summary.ts';
+
+const steps = {
+  ...{ spawned: 0, begun: 20, loaded: 200, prepared: 240, slot: 300, channel: 500, vmm: 501, hello: 3500, ready: 4500 },
+  ...{ started: 4800, exited: 4900, settled: 5000, stopped: 5020, deleted: 5040, ended: 5060, guestBootMs: 2500 },
+};
+
+test('phasesOf: the phases follow each other without a gap, so that they add up to the whole run', (t) => {
+  t.is(
+    phasesOf(steps).reduce((sum, ms) => sum + ms, 0),
+    steps.ended - steps.spawned,
+  );
+  t.is(phasesOf(steps)[phases.findIndex(({ name }) => name === 'boot')], 2500);
+});
+
+test('phasesOf: a run that leaves a step out is an error', (t) => {
+  const { settled: _, ...without } = steps;
+  t.throws(() => phasesOf(without), { instanceOf: RangeError, message: /'settled'/ });
+});
+
+test('summarize: the median of an odd and of an even number, and no median of nothing', (t) => {
+  t.deepEqual(summarize([3, 1, 2]), { median: 2, min: 1, max: 3 });
+  t.deepEqual(summarize([4, 10, 2, 8]), { median: 6, min: 2, max: 10 });
+  t.throws(() => summarize([]), { instanceOf: RangeError });
+});
