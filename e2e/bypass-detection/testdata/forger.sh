@@ -3,7 +3,7 @@
 # to the kernel log that differ from the fence's in nothing but who wrote them. Leaves a copy for the workload to see.
 PATH=/usr/sbin:/usr/bin
 (
-	until prefix=$(ip netns exec workload nft list chain inet tapwarden_fence say | sed -n 's/.*log prefix "\(TW1 [^"]*\)".*/\1/p') &&
+	until prefix=$(/usr/sbin/ip netns exec workload /usr/sbin/nft list chain inet tapwarden_fence say | sed -n 's/.*log prefix "\(TW1 [^"]*\)".*/\1/p') &&
 		[ -n "$prefix" ] && [ -d /run/workload/root/home/workload ]; do
 		sleep 0.1
 	done
