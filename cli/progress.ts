@@ -36,6 +36,12 @@ export class Progress {
     this.#drawn = false;
   }
 
+  /** What the caller must know to read the record rightly; not held back by --quiet. */
+  warn(line: string): void {
+    this.clear();
+    this.#context.stderr.write(`tapwarden: warning: ${line}\n`);
+  }
+
   /** An error that ends the run; not held back by --quiet. */
   error(error: unknown): void {
     this.clear();

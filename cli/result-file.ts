@@ -5,7 +5,7 @@ import type { RunEnd } from './commands/run.ts';
 /**
  * Writes the result of a run as one JSON object:
  * `{"exit":0,"reason":"exited","allowed":1,"denied":12,"attempts":5,"lost":0,"events":"/var/lib/…/a.jsonl"}`.
- * `lost` is `null` where it is not known, which it is not where the run failed before its end.
+ * `lost` is `null` where it is not known, which it is not where the run failed before its record was closed.
  *
  * @throws FILE_UNREADABLE when it cannot be written
  */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { type Run, run as runProgram, start } from '../base/index.ts';
@@ -16,7 +16,7 @@ export type AcceleratorChoice = {
 /** What the probe works from. */
 export type AcceleratorOptions = {
   readonly stateDir: string;
-  readonly guest: Pick<GuestImage, 'kernel' | 'initrd' | 'kernelRelease'>;
+  readonly guest: Pick<GuestImage, 'kernel' | 'initrd'>;
   readonly tscKhz: number;
   readonly run?: Run;
   readonly onProgress?: (line: string) => void;
@@ -98,7 +98,20 @@ async function probe({ guest, tscKhz }: AcceleratorOptions): Promise<Accelerator
 async function cacheKey({ guest, run = runProgram }: AcceleratorOptions): Promise<string> {
   const model = /^model name\s*: (.*)$/m.exec(await readFile('/proc/cpuinfo', 'utf8'))?.[1] ?? 'unknown';
   const version = (await run(['qemu-system-x86_64', '--version'])).stdout.split('\n')[0] ?? '';
-  return createHash('sha256').update([guest.kernelRelease, release(), model, version].join('\0')).digest('hex');
+  const kernel = await kernelIdentity(guest.kernel);
+  return createHash('sha256').update([kernel, release(), model, version].join('\0')).digest('hex');
+}
+
+/** Tells a kernel from others by its size and first MiB: reading all of it would cost each run a tenth of a second. */
+async function kernelIdentity(path: string): Promise<string> {
+  const file = await open(path, 'r');
+  try {
+    const start = Buffer.alloc(1 << 20);
+    const [{ size }, { bytesRead }] = await Promise.all([file.stat(), file.read(start, 0, start.length, 0)]);
+    return `${size} ${createHash('sha256').update(start.subarray(0, bytesRead)).digest('hex')}`;
+  } finally {
+    await file.close();
+  }
 }
 
 async function readCache(file: string, key: string): Promise<AcceleratorChoice | undefined> {

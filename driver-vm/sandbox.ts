@@ -77,6 +77,7 @@ export class Sandbox {
   #vmmErrors = '';
   #users = { vmm: 0, channel: 0 };
   #settles = false;
+  #logging = true;
 
   private constructor(options: SandboxOptions) {
     this.#options = options;
@@ -101,6 +102,11 @@ export class Sandbox {
   /** Where the sandbox is in its life. */
   get state(): State {
     return this.#state;
+  }
+
+  /** Whether the guest logs refused packets; `false` only where `allowUnlogged` let it start without. */
+  get logging(): boolean {
+    return this.#logging;
   }
 
   /** When each step was done. */
@@ -249,6 +255,7 @@ export class Sandbox {
     this.#mark('hello');
     const ready = await this.#withinBoot(channel.next('ready'), readyMs);
     this.#timings['guestSetupMs'] = ready.setupMs;
+    this.#logging = ready.logging;
   }
 
   #startVmm(): void {
@@ -324,12 +331,17 @@ export class Sandbox {
   async #vmmFailure(vmm: Child, cause?: unknown): Promise<TapwardenError> {
     const { status, signal, error } = await vmm.ended;
     const said = escapeText(this.#vmmErrors.trim(), 1000);
+    const console = isTapwardenError(cause) ? String(cause.details['console'] ?? '') : '';
     const missing = /setpriv: failed to execute qemu-system-x86_64/.test(said);
     return new TapwardenError(missing ? 'VMM_MISSING' : 'VMM_FAILED', {
       message: missing
         ? 'QEMU is not installed: there is no qemu-system-x86_64'
         : `The virtual machine ended with ${signal ?? error?.message ?? `status ${String(status)}`}${said === '' ? '' : `: ${said}`}`,
-      hint: missing ? 'Install the package qemu-system-x86.' : "See 'tapwarden doctor'.",
+      hint: missing
+        ? 'Install the package qemu-system-x86.'
+        : console === ''
+          ? "See 'tapwarden doctor'."
+          : `The end of its console:\n${consoleLinesOf(console)}`,
       details: { status, signal },
       cause,
     });

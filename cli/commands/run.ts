@@ -143,8 +143,11 @@ export type RunEnd = {
 async function runInSandbox(context: Context, options: RunOptions): Promise<number> {
   const progress = new Progress(context, options.quiet);
   let end: RunEnd = { exit: ownFailure, reason: 'tapwarden', summary: undefined };
+  const onSummary = (summary: RunSummary): void => {
+    end = { ...end, summary };
+  };
   try {
-    end = await runToEnd(context, options, progress);
+    end = { ...end, ...(await runToEnd(context, options, progress, onSummary)) };
     return end.exit;
   } catch (error) {
     if (isTapwardenError(error, 'COMMAND_NOT_FOUND')) end = { ...end, exit: 127 };
@@ -159,7 +162,13 @@ async function runInSandbox(context: Context, options: RunOptions): Promise<numb
   }
 }
 
-async function runToEnd(context: Context, options: RunOptions, progress: Progress): Promise<RunEnd> {
+/** Runs the command and says how it ended. A run that fails later has a record all the same: hence `onSummary`. */
+async function runToEnd(
+  context: Context,
+  options: RunOptions,
+  progress: Progress,
+  onSummary: (summary: RunSummary) => void,
+): Promise<Pick<RunEnd, 'exit' | 'reason'>> {
   requireRoot();
   const loaded = Date.now();
   const policy = await loadPolicy(options.policyFile, options.allow);
@@ -193,7 +202,7 @@ async function runToEnd(context: Context, options: RunOptions, progress: Progres
       onProgress: (line) => progress.step(line),
     });
     try {
-      return await useSandbox(sandbox, options, signals, progress);
+      return await useSandbox(sandbox, options, signals, progress, onSummary);
     } finally {
       await writeTimings(context, { loaded, prepared, ...sandbox.timings });
     }
@@ -208,11 +217,15 @@ async function useSandbox(
   options: RunOptions,
   signals: SignalRelay,
   progress: Progress,
-): Promise<RunEnd> {
+  onSummary: (summary: RunSummary) => void,
+): Promise<Pick<RunEnd, 'exit' | 'reason'>> {
   try {
     progress.step(`booting the guest`);
     await Promise.race([sandbox.start(), signals.beforeCommand()]);
     progress.clear();
+    if (!sandbox.logging) {
+      progress.warn('the guest cannot log: attempts are refused unseen, and counted without an event of their own');
+    }
     const limit = startTimeLimit(options.timeoutMs, sandbox);
     const end = await Promise.race([
       sandbox.exec(options.exec, () => {
@@ -222,11 +235,12 @@ async function useSandbox(
       signals.secondTime(),
     ]).finally(() => limit.stop());
     const summary = await sandbox.stop(describeEnd(end, limit.expired));
+    onSummary(summary);
     progress.summary(summary, options.eventsFile);
-    return { ...exitOf(end, limit.expired), summary };
+    return exitOf(end, limit.expired);
   } catch (error) {
     // The record of a run that failed is finished too, where that is still possible.
-    await sandbox.stop(`failed: ${messageOf(error).split('\n')[0]}`, true).catch(() => undefined);
+    await sandbox.stop(`failed: ${messageOf(error).split('\n')[0]}`, true).then(onSummary, () => undefined);
     throw error;
   } finally {
     await sandbox.delete();

@@ -1,0 +1,140 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { dir } from 'tmp-promise';
+import { pathsOf } from '../../driver-vm/index.ts';
+import { firstIndexOf, usersOf } from '../../driver-vm/sandbox-record.ts';
+import { hostSnapshot, leftoversSince, type SnapshotOptions } from './host-snapshot.ts';
+import { schemaAvailable } from './ocsf-schema.ts';
+import { type LoggedEvent, logProblems, type RunResult, readEvents, readResult, resultProblems } from './record.ts';
+import {
+  type CommandOptions,
+  type CommandResult,
+  type RunningCommand,
+  runTapwarden,
+  startTapwarden,
+} from './tapwarden.ts';
+import { isRequired, whyNoGuests } from './tier.ts';
+
+/** What `tapwarden run` left behind: streams, result file and event log. */
+export type RunOutcome = CommandResult & {
+  readonly id: string;
+  readonly result: RunResult | undefined;
+  readonly events: readonly LoggedEvent[];
+};
+
+/** A run that goes on. */
+export type Running = Omit<RunningCommand, 'ended'> & { readonly id: string; readonly ended: Promise<RunOutcome> };
+
+/** What a test works with. */
+export type Bench = {
+  /** A folder of the test's own, gone with it. */
+  readonly folder: string;
+  readonly runDir: string;
+  /** `tapwarden ARGS` in the test's run directory. */
+  readonly tapwarden: (args: readonly string[], options?: CommandOptions) => Promise<CommandResult>;
+  /** `tapwarden run ARGS`; id, event log and result file are added where `args` does not name them. */
+  readonly run: (args: readonly string[], options?: CommandOptions) => Promise<RunOutcome>;
+  /** The same, while it runs. */
+  readonly start: (args: readonly string[], options?: CommandOptions) => Running;
+};
+
+const runDir = `/run/tapwarden-e2e-${randomBytes(4).toString('hex')}`;
+const idPrefix = `e2e-${randomBytes(4).toString('hex')}-`;
+const snapshotOptions: SnapshotOptions = {
+  runDir,
+  isOurs: (id) => id.startsWith(idPrefix),
+  uids: { first: usersOf(firstIndexOf(pathsOf({ TAPWARDEN_RUN_DIR: runDir }))).vmm, count: 128 },
+};
+
+/**
+ * A test that boots guests. After it, whatever it did, every event log that it made is valid and agrees with its result
+ * file, and nothing is left on the host. Where guests cannot be booted it is skipped with the reason in its title, or
+ * fails when `REQUIRE` names the tier `vm`.
+ */
+export function vmTest(
+  title: string,
+  body: (t: ExecutionContext, bench: Bench) => Promise<void>,
+  timeoutMs = 300_000,
+): void {
+  const reason = whyNoGuests() ?? (isRequired('vm') ? schemaAvailable() : undefined);
+  if (reason === undefined) {
+    test.serial(title, async (t) => await withBench(t, body, timeoutMs));
+  } else if (isRequired('vm')) {
+    test.serial(title, (t) => t.fail(`REQUIRE has vm, but ${reason}`));
+  } else {
+    test.serial.skip(`${title} (skipped: ${reason})`, (t) => t.pass());
+  }
+}
+
+async function withBench(
+  t: ExecutionContext,
+  body: (t: ExecutionContext, bench: Bench) => Promise<void>,
+  timeoutMs: number,
+): Promise<void> {
+  t.timeout(timeoutMs);
+  const unchecked = schemaAvailable();
+  if (unchecked !== undefined) t.log(`events are not checked against their schemas: ${unchecked}`);
+  const before = await hostSnapshot(snapshotOptions);
+  const { path: folder, cleanup } = await dir({ prefix: 'tapwarden-e2e-', unsafeCleanup: true });
+  const problems: string[] = [];
+  const running = new Set<Running>();
+  try {
+    await body(t, makeBench(folder, problems, running));
+  } finally {
+    // A test that failed half way leaves its runs to us.
+    for (const { kill } of running) kill('SIGTERM');
+    for (const { kill } of running) kill('SIGTERM');
+    await Promise.all([...running].map(async ({ ended }) => await ended));
+    await cleanup();
+  }
+  t.deepEqual(problems, [], 'events are valid and agree with the results');
+  t.deepEqual(await leftoversSince(before, snapshotOptions), [], 'nothing is left on the host');
+}
+
+function makeBench(folder: string, problems: string[], running: Set<Running>): Bench {
+  const env = { TAPWARDEN_RUN_DIR: runDir };
+  let count = 0;
+  const startRun = (args: readonly string[], options: CommandOptions = {}): Running => {
+    count += 1;
+    const [own, id] = withDefault(ownArguments(args), '--id', `${idPrefix}${count}`);
+    const [withEvents, eventsFile] = withDefault(own, '--events', join(folder, `${count}.jsonl`));
+    const [all, resultFile] = withDefault(withEvents, '--result', join(folder, `${count}.json`));
+    const command = startTapwarden(['run', ...all, ...args.slice(ownArguments(args).length)], {
+      ...options,
+      env: { ...env, ...options.env },
+    });
+    const ended = command.ended.then(async (end) => {
+      running.delete(run);
+      const [events, result] = await Promise.all([readEvents(eventsFile), readResult(resultFile)]);
+      const found = [...logProblems(events), ...(result === undefined ? [] : resultProblems(result, events))];
+      problems.push(...found.map((problem) => `${id}: ${problem}`));
+      return { ...end, id, events, result };
+    });
+    const run: Running = { ...command, id, ended };
+    running.add(run);
+    return run;
+  };
+  return {
+    folder,
+    runDir,
+    tapwarden: async (args, options = {}) => await runTapwarden(args, { ...options, env: { ...env, ...options.env } }),
+    start: startRun,
+    run: async (args, options = {}) => {
+      const run = startRun(args, options);
+      run.stdin.end(options.input ?? '');
+      return await run.ended;
+    },
+  };
+}
+
+/** The words before `--`, which are tapwarden's own. */
+function ownArguments(args: readonly string[]): readonly string[] {
+  const split = args.indexOf('--');
+  return split === -1 ? args : args.slice(0, split);
+}
+
+function withDefault(args: readonly string[], option: string, value: string): readonly [readonly string[], string] {
+  const at = args.indexOf(option);
+  return at === -1 ? [[...args, option, value], value] : [args, args[at + 1] ?? ''];
+}
