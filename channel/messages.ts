@@ -81,7 +81,8 @@ const deniedPacket = object({
   sourcePort: nullable(port),
   destinationPort: nullable(port),
   icmp: nullable(object({ type: integer(0, 255), code: integer(0, 255) })),
-  length: integer(0, 65_535),
+  /** Bytes of the packet with its header, which IPv6 does not count in its own length of up to 65,535. */
+  length: integer(0, 65_575),
   tcpFlags: nullable(integer(0, 255)),
   uid: nullable(integer(0, 4_294_967_295)),
   gid: nullable(integer(0, 4_294_967_295)),

@@ -113,19 +113,20 @@ async function nft(target: NftTarget, args: readonly string[], table: TableName)
   try {
     return (await target.run(argv)).stdout;
   } catch (error) {
-    throw classify(error, args, table);
+    throw classify(error, argv, args, table);
   }
 }
 
 /** The one place that reads what nft says. Callers see codes. */
-function classify(error: unknown, args: readonly string[], table: TableName): unknown {
-  if (isTapwardenError(error, 'PROGRAM_MISSING')) return missing(error);
+function classify(error: unknown, argv: Argv, args: readonly string[], table: TableName): unknown {
+  if (isTapwardenError(error, 'PROGRAM_MISSING')) return argv[0] === 'nft' ? missing(error) : error;
   if (!isTapwardenError(error, 'COMMAND_FAILED')) return error;
   const stderr = String(error.details['stderr']);
   if (/exec of "nft" failed: No such file/.test(stderr)) return missing(error);
   const name = `${table.family} ${table.name}`;
   const first = escapeText(stderr.split('\n').find((line) => line.includes('rror:')) ?? stderr.trim(), 500);
-  if (!args.includes('-f') && /No such file or directory/.test(stderr)) {
+  // Without `Error:` it is the program before nft that found something missing, as a namespace.
+  if (!args.includes('-f') && /^Error: (?:Could not process rule: )?No such file or directory/m.test(stderr)) {
     return new TapwardenError('NFT_NOT_FOUND', {
       message: `The table ${name}, or what was asked of it, does not exist: ${first}`,
       details: { table: name, stderr },

@@ -7,7 +7,8 @@ import type { Chain, Hook, NftSet, Rule, Ruleset } from './model.ts';
  * - names start with a letter or `_` (nft takes no leading digit) and are not longer than the kernel's limits;
  * - comments and log prefixes are at most 128 and 127 bytes and hold no quote (nft 1.0.6 has no escape for one), control
  *   character or newline (nft accepts a newline inside quotes);
- * - every chain, set and counter that a rule names exists, and is named by a rule or filled;
+ * - every chain, set and counter that a rule names exists; chains with a hook are not jumped to;
+ * - a rule closes every brace that it opens and no other, so that it cannot end its chain and begin another;
  * - no rule that changes a set carries accept, drop or reject: when the set cannot be updated the rule breaks off, and
  *   the verdict with it.
  *
@@ -63,6 +64,7 @@ function checkRule(rule: Rule, where: string, known: References): void {
   if (body.trim() === '' || Buffer.byteLength(body) > maxBodyBytes) fail(where, 'the rule is empty or too long');
   if (/[\u0000-\u001f\u007f;#\\]/.test(body)) fail(where, 'the rule holds a control character, ";", "#" or "\\"');
   if ((body.match(/"/g)?.length ?? 0) % 2 !== 0) fail(where, 'the rule has an unbalanced quote');
+  checkBraces(body.replace(/"[^"]*"/g, ''), where);
   if (comment.trim() === '') fail(where, 'the rule has no comment that says where it comes from');
   checkQuoted(comment, maxCommentBytes, `${where}, comment`);
   const prefix = /\bprefix "([^"]*)"/.exec(body)?.[1];
@@ -74,6 +76,15 @@ function checkRule(rule: Rule, where: string, known: References): void {
   if (/\b(?:add|update) @/.test(bare) && /\b(?:accept|drop|reject)\b/.test(bare)) {
     fail(where, 'a rule that changes a set must carry no verdict: when the set cannot be updated, both are skipped');
   }
+}
+
+function checkBraces(bare: string, where: string): void {
+  let depth = 0;
+  for (const [character] of bare.matchAll(/[{}]/g)) {
+    depth += character === '{' ? 1 : -1;
+    if (depth < 0) break;
+  }
+  if (depth !== 0) fail(where, 'the rule has an unbalanced brace');
 }
 
 function checkSet(set: NftSet): void {

@@ -63,7 +63,11 @@ export class Monitor {
         resolve();
       });
       // A record without its newline stays open for continuation, and is not read until the next one comes.
-      writeFile(device, `${marker}\n`).catch(reject);
+      writeFile(device, `${marker}\n`).catch((error: unknown) => {
+        clearTimeout(timer);
+        this.#markers.delete(marker);
+        reject(error);
+      });
     });
   }
 

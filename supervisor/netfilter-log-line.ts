@@ -40,17 +40,18 @@ export function parseNetfilterLogLine(line: string): LoggedPacket | undefined {
   if (source === undefined || destination === undefined || protocol === undefined || tail === undefined) {
     return undefined;
   }
+  if (Number(len) > (isIPv4(source) ? 65_535 : 65_575)) return undefined;
   return { interfaceOut: out ?? '', source, destination, length: Number(len), protocol, ...tail };
 }
 
 const ip4 =
   /^IN= OUT=(?<out>[\w.-]{1,15}) SRC=(?<src>[\d.]{7,15}) DST=(?<dst>[\d.]{7,15}) LEN=(?<len>\d{1,5}) TOS=0x[\dA-F]{2} PREC=0x[\dA-F]{2} TTL=\d{1,3} ID=\d{1,5} (?:CE )?(?:DF )?(?:MF )?(?:FRAG:(?<frag>\d{1,5}) )?PROTO=(?<proto>[\w]{1,8}) ?(?<rest>.*)$/;
 const ip6 =
-  /^IN= OUT=(?<out>[\w.-]{1,15}) SRC=(?<src>[\da-f:]{39}) DST=(?<dst>[\da-f:]{39}) LEN=(?<len>\d{1,6}) TC=\d{1,3} HOPLIMIT=\d{1,3} FLOWLBL=\d{1,7} (?:FRAG:(?<frag>\d{1,5}) (?:INCOMPLETE )?ID:[\da-f]{8} )?PROTO=(?<proto>[\w]{1,8}) ?(?<rest>.*)$/;
+  /^IN= OUT=(?<out>[\w.-]{1,15}) SRC=(?<src>[\da-f:]{39}) DST=(?<dst>[\da-f:]{39}) LEN=(?<len>\d{1,5}) TC=\d{1,3} HOPLIMIT=\d{1,3} FLOWLBL=\d{1,7} (?:FRAG:(?<frag>\d{1,5}) (?:INCOMPLETE )?ID:[\da-f]{8} )?PROTO=(?<proto>[\w]{1,8}) ?(?<rest>.*)$/;
 
 /** What may follow `PROTO=…`, for each protocol that the kernel prints by name. */
 const details: Readonly<Record<string, RegExp>> = {
-  TCP: /^SPT=(?<spt>\d{1,5}) DPT=(?<dpt>\d{1,5}) WINDOW=\d{1,5} RES=0x[\da-f]{2} (?<flags>(?:(?:CWR|ECE|URG|ACK|PSH|RST|SYN|FIN) )*)URGP=\d{1,5} ?/,
+  TCP: /^SPT=(?<spt>\d{1,5}) DPT=(?<dpt>\d{1,5}) WINDOW=\d{1,5} RES=0x[\da-f]{2} (?<flags>(?:CWR )?(?:ECE )?(?:URG )?(?:ACK )?(?:PSH )?(?:RST )?(?:SYN )?(?:FIN )?)URGP=\d{1,5} ?/,
   UDP: /^SPT=(?<spt>\d{1,5}) DPT=(?<dpt>\d{1,5}) LEN=\d{1,5} ?/,
   UDPLITE: /^SPT=(?<spt>\d{1,5}) DPT=(?<dpt>\d{1,5}) LEN=\d{1,5} ?/,
   ICMP: /^TYPE=(?<type>\d{1,3}) CODE=(?<code>\d{1,3}) (?:ID=\d{1,5} SEQ=\d{1,5} )?/,
@@ -74,7 +75,7 @@ const protocolsByName: Readonly<Record<string, number>> = {
 type Tail = Omit<LoggedPacket, 'interfaceOut' | 'source' | 'destination' | 'length' | 'protocol'>;
 
 function parseTail(protocol: string, rest: string, fragment: boolean): Tail | undefined {
-  const pattern = details[protocol];
+  const pattern = Object.hasOwn(details, protocol) ? details[protocol] : undefined;
   // Of a later fragment the kernel prints no transport header, and of a short packet it prints INCOMPLETE.
   const detail = pattern?.exec(rest) ?? incomplete.exec(rest);
   if (pattern !== undefined && detail === null && !fragment) return undefined;
@@ -127,7 +128,7 @@ function tcpFlagsOf(words: string): number {
 function protocolNumber(name: string | undefined): number | undefined {
   if (name === undefined) return undefined;
   if (/^\d{1,3}$/.test(name)) return Number(name) <= 255 ? Number(name) : undefined;
-  return protocolsByName[name];
+  return Object.hasOwn(protocolsByName, name) ? protocolsByName[name] : undefined;
 }
 
 /** IPv6 addresses come in full, `2001:0db8:0000:…`; everything else of tapwarden writes them short. */

@@ -47,11 +47,11 @@ export async function findCommand(
   command: string,
   options: { readonly searchPath: string; readonly workdir: string; readonly uid: number },
 ): Promise<CommandLookup> {
+  // Not normalised: `link/..` is not where `link` stands, and only the kernel's walk knows.
+  const from = (path: string): string => (path.startsWith('/') ? path : `${options.workdir}/${path}`);
   const candidates = command.includes('/')
-    ? [posix.resolve(options.workdir, command)]
-    : options.searchPath
-        .split(':')
-        .map((folder) => posix.resolve(options.workdir, folder === '' ? '.' : folder, command));
+    ? [from(command)]
+    : options.searchPath.split(':').map((folder) => from(`${folder === '' ? '.' : folder}/${command}`));
   let refused: CommandLookup | undefined;
   for (const candidate of candidates) {
     const lookup = await examine(root, candidate, options.uid);

@@ -1,0 +1,79 @@
+import test from 'ava';
+import { matchesGolden } from '../e2e/support/golden.ts';
+import { endsOf } from '../e2e/support/table-structure.ts';
+import { type DirectDestination, renderRuleset } from '../nft/index.ts';
+import { fenceCounters, fenceRuleset } from './fence.ts';
+import { guestRuleset } from './guest-table.ts';
+
+const tag = 'abcdefghijklmnop';
+const direct: readonly DirectDestination[] = [
+  { rule: 'ntp', protocol: 17, cidr: '192.0.2.10/32', ports: [123, 123] },
+  { rule: 'mirror', protocol: 6, cidr: '2001:db8::/64', ports: [8000, 8010] },
+  { rule: 'ping', protocol: 1, cidr: '198.51.100.0/24', ports: null },
+];
+
+const rendered = {
+  fence: fenceRuleset({ tag, log: true, direct: [] }),
+  'fence-unlogged': fenceRuleset({ tag, log: false, direct: [] }),
+  'fence-direct': fenceRuleset({ tag, log: true, direct }),
+  guest: guestRuleset([]),
+  'guest-direct': guestRuleset(direct),
+} as const;
+
+for (const [name, ruleset] of Object.entries(rendered)) {
+  test(`renderRuleset() of ${name} is the golden`, (t) => {
+    matchesGolden(t, `supervisor/testdata/${name}.nft`, renderRuleset(ruleset));
+  });
+}
+
+test('fenceRuleset() ends in a refusal with nothing behind it, and drops what falls through', (t) => {
+  for (const name of ['fence', 'fence-unlogged', 'fence-direct'] as const) {
+    t.deepEqual(endsOf(rendered[name]), { output: { last: 'goto refuse', policy: 'drop', behind: [] } });
+    const refuse = rendered[name].chains.find((chain) => chain.name === 'refuse');
+    t.is(refuse?.rules.at(-1)?.body, 'counter name denied_other reject with icmpx admin-prohibited');
+  }
+});
+
+test('fenceRuleset() accepts lo, the proxy and the direct destinations, each once, and nothing else', (t) => {
+  const accepts = (name: keyof typeof rendered): readonly string[] =>
+    rendered[name].chains.flatMap(({ rules }) => rules.flatMap(({ body }) => (/\baccept\b/.test(body) ? [body] : [])));
+  const own = ['oifname "lo" accept', 'oifname "eth0" ip daddr 10.200.0.1 tcp dport 3128 counter name allowed accept'];
+  t.deepEqual(accepts('fence'), own);
+  t.deepEqual(accepts('fence-unlogged'), own);
+  t.deepEqual(accepts('fence-direct'), [
+    ...own,
+    'oifname "eth0" ip daddr 192.0.2.10/32 meta l4proto 17 th dport 123 counter name direct accept',
+    'oifname "eth0" ip6 daddr 2001:db8::/64 meta l4proto 6 th dport 8000-8010 counter name direct accept',
+    'oifname "eth0" ip daddr 198.51.100.0/24 meta l4proto 1 counter name direct accept',
+  ]);
+});
+
+test('fenceRuleset() gives no chain but refuse a verdict that ends a packet, and no set update one at all', (t) => {
+  for (const { name, hook, rules } of rendered['fence-direct'].chains) {
+    if (name === 'refuse' || hook !== undefined) continue;
+    for (const { body } of rules) t.notRegex(body, /\b(?:accept|drop|reject)\b/, `${name}: ${body}`);
+  }
+});
+
+test('fenceRuleset() fills every counter that it has, and names none that it has not', (t) => {
+  const text = renderRuleset(rendered['fence-direct']);
+  for (const counter of fenceCounters) t.regex(text, new RegExp(`\\bcounter name ${counter}\\b`));
+});
+
+test('fenceRuleset() refuses a tag that is no tag', (t) => {
+  t.throws(() => fenceRuleset({ tag: 'a" accept #', log: true, direct: [] }), { code: 'RULESET_INVALID' });
+});
+
+test('guestRuleset() drops at the end of input and forward, and masquerades for direct rules alone', (t) => {
+  const ends = {
+    input: { last: 'counter name denied_input drop', policy: 'drop', behind: [] },
+    forward: { last: 'counter name denied_forward drop', policy: 'drop', behind: [] },
+  };
+  t.deepEqual(endsOf(rendered.guest), ends);
+  t.deepEqual(endsOf(rendered['guest-direct']), {
+    ...ends,
+    postrouting: { last: 'oifname "eth0" masquerade', policy: 'accept', behind: [] },
+  });
+  const forward = rendered.guest.chains.find(({ name }) => name === 'forward');
+  t.is(forward?.rules.length, 1);
+});
