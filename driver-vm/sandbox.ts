@@ -312,14 +312,14 @@ export class Sandbox {
     if (vmm === undefined) return await step;
     const ended = vmm.ended.then(async (): Promise<never> => {
       // What the guest said last may still be on its way, and says more than that it is gone.
-      await sleep(200);
+      await sleep(200, undefined, { ref: false });
       throw await this.#vmmFailure(vmm);
     });
     try {
       return await Promise.race([step, ended]);
     } catch (error) {
       if (!isTapwardenError(error, 'CHANNEL_CLOSED')) throw error;
-      await Promise.race([vmm.ended, sleep(1000)]);
+      await Promise.race([vmm.ended, sleep(1000, undefined, { ref: false })]);
       throw vmm.process.exitCode === null && vmm.process.signalCode === null
         ? error
         : await this.#vmmFailure(vmm, error);
