@@ -20,7 +20,7 @@ test('run() takes statuses that are answers for success, and only these', async 
 test('run() fails with COMMAND_FAILED and says status, error output and program', async (t) => {
   const argv = shell('echo out; printf "bad \\033[31m thing\\n" >&2; exit 7');
   const error = await t.throwsAsync<TapwardenError>(run(argv), { instanceOf: TapwardenError, code: 'COMMAND_FAILED' });
-  t.deepEqual(error?.details, { argv, status: 7, signal: undefined, stderr: 'bad \x1b[31m thing\n' });
+  t.deepEqual(error?.details, { argv, status: 7, signal: null, stderr: 'bad \x1b[31m thing\n' });
   t.regex(error?.message ?? '', /^'sh -c .* ended with status 7: bad \\x1b\[31m thing$/);
 });
 

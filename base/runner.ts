@@ -1,9 +1,7 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { execa } from 'execa';
-import { errnoOf, TapwardenError } from './errors.ts';
+import { TapwardenError } from './errors.ts';
 import { escapeText } from './escape.ts';
 
 /** A program and its arguments. No shell reads it. Example: `['ip', 'netns', 'add', 'tw-a']`. */
@@ -67,70 +65,109 @@ const maxOutputBytes = 16 * 1024 * 1024;
  *   printed more than 16 MiB; `details` is `{argv, status, signal, stderr}`
  */
 export const run: Run = async (argv, options = {}) => {
-  const [file, ...args] = argv;
+  const [file] = argv;
   const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
-  const subprocess = execa(file, args, {
-    ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
-    env: { ...options.env, LC_ALL: 'C' },
-    killSignal: 'SIGKILL',
-    maxBuffer: maxOutputBytes,
-    stripFinalNewline: false,
-    reject: false,
-  });
-  let timedOut = false;
-  const timer = setTimeout(() => {
-    timedOut = true;
-    subprocess.kill('SIGKILL');
-    // Whoever inherited the pipes may hold them open for as long as it likes.
-    subprocess.stdout.destroy();
-    subprocess.stderr.destroy();
-  }, timeoutMs);
-  const { onLine } = options;
-  const lines = onLine === undefined ? [] : [subprocess.stdout, subprocess.stderr].map((s) => eachLine(s, onLine));
-  const result = await subprocess.finally(() => clearTimeout(timer));
-  await Promise.all(lines);
   const okStatuses = options.okStatuses ?? [0];
-  const whole = !timedOut && !result.isMaxBuffer && !result.isCanceled;
-  if (whole && result.exitCode !== undefined && okStatuses.includes(result.exitCode)) {
-    return { status: result.exitCode, stdout: result.stdout, stderr: result.stderr };
-  }
+  const outcome = await runToEnd(argv, options, timeoutMs);
+  const { status, stdout, stderr, reason } = outcome;
+  if (reason === undefined && status !== null && okStatuses.includes(status)) return { status, stdout, stderr };
   const shown = argv.map((part) => escapeText(part, 60)).join(' ');
-  if (errnoOf(result) === 'ENOENT' || errnoOf(result.cause) === 'ENOENT') {
+  if (outcome.error?.code === 'ENOENT') {
     throw new TapwardenError('PROGRAM_MISSING', {
       message: `Cannot run '${shown}': the program '${file}' is not there`,
       hint: "Install what 'tapwarden doctor' names.",
       details: { argv },
-      cause: result,
+      cause: outcome.error,
     });
   }
-  if (timedOut) {
+  if (reason === 'timeout') {
     throw new TapwardenError('COMMAND_TIMEOUT', {
       message: `'${shown}' did not end within ${timeoutMs} ms`,
       details: { argv, timeoutMs },
-      cause: result,
     });
   }
-  const stderr = typeof result.stderr === 'string' ? result.stderr : '';
   throw new TapwardenError('COMMAND_FAILED', {
-    message: `'${shown}' ${howItEnded(result)}: ${escapeText(stderr.trim() || 'it printed no reason', 500)}`,
-    details: { argv, status: result.exitCode, signal: result.signal, stderr },
-    cause: result,
+    message: `'${shown}' ${howItEnded(outcome)}: ${escapeText(stderr.trim() || 'it printed no reason', 500)}`,
+    details: { argv, status, signal: outcome.signal, stderr },
+    cause: outcome.error,
   });
 };
 
-function howItEnded(result: Failure): string {
-  if (result.isMaxBuffer) return `printed more than ${maxOutputBytes} bytes`;
-  if (result.isCanceled) return 'was cancelled';
-  if (result.signal !== undefined) return `ended with ${result.signal}`;
-  if (result.exitCode !== undefined) return `ended with status ${result.exitCode}`;
-  return `could not be started (${errnoOf(result) ?? errnoOf(result.cause) ?? 'no errno'})`;
+/** What became of a program, and why we ended it, if we did. */
+type Outcome = Ended & {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly reason: 'timeout' | 'cancelled' | 'output' | undefined;
+};
+
+async function runToEnd(argv: Argv, options: RunOptions, timeoutMs: number): Promise<Outcome> {
+  const child = start(argv, {
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    env: { ...definedVariables(process.env), ...options.env, LC_ALL: 'C' },
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  const { stdin, stdout, stderr } = child.process;
+  let reason: Outcome['reason'];
+  const end = (why: NonNullable<Outcome['reason']>): void => {
+    reason ??= why;
+    child.process.kill('SIGKILL');
+    // Whoever inherited the pipes may hold them open for as long as it likes.
+    stdout?.destroy();
+    stderr?.destroy();
+  };
+  const timer = setTimeout(() => end('timeout'), timeoutMs);
+  const cancel = (): void => end('cancelled');
+  options.signal?.addEventListener('abort', cancel, { once: true });
+  if (options.signal?.aborted === true) cancel();
+  // A program that ends without reading its input breaks the pipe, which is its own affair.
+  stdin?.on('error', () => undefined);
+  stdin?.end(options.input);
+  const outputs = await Promise.all([
+    collect(stdout, options.onLine, () => end('output')),
+    collect(stderr, options.onLine, () => end('output')),
+    child.ended,
+  ]).finally(() => {
+    clearTimeout(timer);
+    options.signal?.removeEventListener('abort', cancel);
+  });
+  return { ...outputs[2], stdout: outputs[0], stderr: outputs[1], reason };
+}
+
+/** All that comes from a stream until it ends or is destroyed, as text; `onExcess` is called when it is too much. */
+async function collect(stream: Readable | null, onLine: RunOptions['onLine'], onExcess: () => void): Promise<string> {
+  if (stream === null) return '';
+  const pieces: Buffer[] = [];
+  let size = 0;
+  const lines = onLine === undefined ? undefined : createInterface({ input: stream }).on('line', onLine);
+  stream.on('data', (piece: Buffer) => {
+    size += piece.length;
+    if (size > maxOutputBytes) onExcess();
+    else pieces.push(piece);
+  });
+  await new Promise<void>((resolve) => {
+    stream.once('error', () => resolve());
+    stream.once('close', () => resolve());
+  });
+  lines?.close();
+  return Buffer.concat(pieces).toString('utf8');
+}
+
+function definedVariables(env: NodeJS.ProcessEnv): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}
+
+function howItEnded({ reason, signal, status, error }: Outcome): string {
+  if (reason === 'output') return `printed more than ${maxOutputBytes} bytes`;
+  if (reason === 'cancelled') return 'was cancelled';
+  if (signal !== null) return `ended with ${signal}`;
+  if (status !== null) return `ended with status ${status}`;
+  return `could not be started (${error?.code ?? 'no errno'})`;
 }
 
 /**
- * Starts a program that goes on running, with descriptors and handles passed as Node's `spawn` passes them, which is
- * why it is `spawn`: execa wraps every descriptor in a stream of its own.
+ * Starts a program that goes on running. Descriptors and handles are passed as Node's `spawn` passes them.
  */
 export function start(argv: Argv, options: StartOptions = {}): Child {
   const [file, ...args] = argv;
@@ -145,22 +182,4 @@ export function start(argv: Argv, options: StartOptions = {}): Child {
     process.once('exit', (status, signal) => resolve({ status, signal }));
   });
   return { process, ended };
-}
-
-/** What is read of execa's result. */
-type Failure = {
-  readonly isMaxBuffer: boolean;
-  readonly isCanceled: boolean;
-  readonly signal?: string | undefined;
-  readonly exitCode?: number | undefined;
-  readonly cause?: unknown;
-};
-
-/** Resolves when the stream has ended and every line of it was passed on. */
-async function eachLine(stream: Readable, onLine: (line: string) => void): Promise<void> {
-  const lines = createInterface({ input: stream });
-  lines.on('line', onLine);
-  // A pipe that the timeout closed ends without an 'end', on which alone readline closes.
-  stream.once('close', () => lines.close());
-  await once(lines, 'close');
 }

@@ -13,7 +13,7 @@ import { fenceCounters, fenceRuleset, fenceTable } from './fence.ts';
 import { inWorkloadNamespace, loadFence } from './fence-loader.ts';
 import { guestRuleset, guestTable } from './guest-table.ts';
 import { Monitor } from './monitor.ts';
-import { makeWorkloadNamespace, openWorkloadNamespace } from './workload-namespace.ts';
+import { namespaceSetup, openWorkloadNamespace } from './workload-namespace.ts';
 
 /** The tag in the corpus. The tests take fresh ones, since the log still has the lines of earlier runs. */
 const corpusTag = 'corpus22corpus22';
@@ -42,7 +42,7 @@ test.afterEach.always(async () => await scratch?.close());
 
 /** The supervisor's own steps, in namespaces of this test. */
 async function makeFence(tag: string): Promise<boolean> {
-  await makeWorkloadNamespace(scratch.run);
+  await scratch.run(['sh', '-euc', namespaceSetup.script], { env: namespaceSetup.env });
   const { logging } = await loadFence(scratch.run, { tag, direct: [], allowUnlogged: false });
   await openWorkloadNamespace(scratch.run);
   return logging;
@@ -240,7 +240,7 @@ kernelTest(
   'loadFence() fails with LOG_UNAVAILABLE where the kernel does not log, or loads a fence that counts',
   async (t) => {
     await setLogSwitch('0');
-    await makeWorkloadNamespace(scratch.run);
+    await scratch.run(['sh', '-euc', namespaceSetup.script], { env: namespaceSetup.env });
     const options = { tag: freshTag(), direct: [], allowUnlogged: false };
     await t.throwsAsync(loadFence(scratch.run, options), {
       code: 'LOG_UNAVAILABLE',
@@ -267,7 +267,7 @@ const without =
 
 kernelTest('loadFence() says which features a kernel lacks, and loads nothing less', async (t) => {
   await setLogSwitch('1');
-  await makeWorkloadNamespace(scratch.run);
+  await scratch.run(['sh', '-euc', namespaceSetup.script], { env: namespaceSetup.env });
   const options = { tag: freshTag(), direct: [], allowUnlogged: false };
   await t.throwsAsync(loadFence(without('log prefix'), options), {
     code: 'LOG_UNAVAILABLE',
@@ -304,7 +304,7 @@ kernelTest(
 
 kernelTest('fenceRuleset() admits what a direct rule names, and refuses the port beside it', async (t) => {
   await setLogSwitch('1');
-  await makeWorkloadNamespace(scratch.run);
+  await scratch.run(['sh', '-euc', namespaceSetup.script], { env: namespaceSetup.env });
   await loadFence(scratch.run, { tag: freshTag(), direct, allowUnlogged: false }).catch((error) => {
     // Where this kernel cannot masquerade, the fence itself is still tried.
     if (!isTapwardenError(error, 'NFT_FEATURE_MISSING')) throw error;

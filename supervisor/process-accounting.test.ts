@@ -1,5 +1,5 @@
 import test from 'ava';
-import { endOfFirstChild } from './process-accounting.ts';
+import { endOfFirstProgram } from './process-accounting.ts';
 
 /** `struct acct_v3`, 64 bytes. Source: include/uapi/linux/acct.h. */
 function record(fields: { pid: number; parent: number; wait: number; version?: number }): Buffer {
@@ -11,31 +11,31 @@ function record(fields: { pid: number; parent: number; wait: number; version?: n
   return buffer;
 }
 
-test('endOfFirstChild() tells an exit with 143 from the end by signal 15', (t) => {
-  t.deepEqual(endOfFirstChild(record({ pid: 9, parent: 5, wait: 143 << 8 }), 5), { status: 143, signal: null });
-  t.deepEqual(endOfFirstChild(record({ pid: 9, parent: 5, wait: 15 }), 5), { status: null, signal: 15 });
-  t.deepEqual(endOfFirstChild(record({ pid: 9, parent: 5, wait: 0 }), 5), { status: 0, signal: null });
-  t.deepEqual(endOfFirstChild(record({ pid: 9, parent: 5, wait: 11 | 0x80 }), 5), { status: null, signal: 11 });
+test('endOfFirstProgram() tells an exit with 143 from the end by signal 15', (t) => {
+  t.deepEqual(endOfFirstProgram(record({ pid: 9, parent: 5, wait: 143 << 8 }), 5), { status: 143, signal: null });
+  t.deepEqual(endOfFirstProgram(record({ pid: 9, parent: 5, wait: 15 }), 5), { status: null, signal: 15 });
+  t.deepEqual(endOfFirstProgram(record({ pid: 9, parent: 5, wait: 0 }), 5), { status: 0, signal: null });
+  t.deepEqual(endOfFirstProgram(record({ pid: 9, parent: 5, wait: 11 | 0x80 }), 5), { status: null, signal: 11 });
 });
 
-test('endOfFirstChild() takes the lowest pid of the parent, in whatever order they ended', (t) => {
+test('endOfFirstProgram() takes the lowest pid of the parent, in whatever order they ended', (t) => {
   const records = Buffer.concat([
     record({ pid: 30, parent: 5, wait: 1 << 8 }),
     record({ pid: 7, parent: 6, wait: 2 << 8 }),
     record({ pid: 20, parent: 5, wait: 3 << 8 }),
     record({ pid: 40, parent: 5, wait: 4 << 8 }),
   ]);
-  t.deepEqual(endOfFirstChild(records, 5), { status: 3, signal: null });
+  t.deepEqual(endOfFirstProgram(records, 5), { status: 3, signal: null });
 });
 
-test('endOfFirstChild() finds nothing where there is nothing: no records, another parent, another version', (t) => {
-  t.is(endOfFirstChild(Buffer.alloc(0), 5), undefined);
-  t.is(endOfFirstChild(record({ pid: 9, parent: 5, wait: 0 }), 4), undefined);
-  t.is(endOfFirstChild(record({ pid: 9, parent: 5, wait: 0, version: 2 }), 5), undefined);
+test('endOfFirstProgram() finds nothing where there is nothing: no records, another parent, another version', (t) => {
+  t.is(endOfFirstProgram(Buffer.alloc(0), 5), undefined);
+  t.is(endOfFirstProgram(record({ pid: 9, parent: 5, wait: 0 }), 4), undefined);
+  t.is(endOfFirstProgram(record({ pid: 9, parent: 5, wait: 0, version: 2 }), 5), undefined);
 });
 
-test('endOfFirstChild() passes over a record that is not written to its end', (t) => {
+test('endOfFirstProgram() passes over a record that is not written to its end', (t) => {
   const whole = record({ pid: 9, parent: 5, wait: 1 << 8 });
   const torn = record({ pid: 3, parent: 5, wait: 2 << 8 }).subarray(0, 63);
-  t.deepEqual(endOfFirstChild(Buffer.concat([whole, torn]), 5), { status: 1, signal: null });
+  t.deepEqual(endOfFirstProgram(Buffer.concat([whole, torn]), 5), { status: 1, signal: null });
 });

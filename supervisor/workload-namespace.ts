@@ -33,42 +33,16 @@ const maxProcesses = 4096;
  * @throws GUEST_SETUP_FAILED when a step fails
  */
 export async function prepareWorkload(run: Run, epochMs: number): Promise<void> {
-  const n = workloadNet;
+  const steps: readonly Setup[] = [clockSetup(epochMs), namespaceSetup, rootSetup];
   await step('prepare the environment of the workload', () =>
-    run(['sh', '-euc', `${clockScript}${namespaceScript}${rootScript}`], {
-      env: {
-        TIME: String(Math.round(epochMs / 1000)),
-        IP: guestPaths.ip,
-        NS: n.namespace,
-        LINK: `link add ${n.supervisorLink} address ${n.supervisorMac} type veth peer name ${n.workloadLink} address ${n.workloadMac} netns ${n.namespace}`,
-        OUTER: [
-          `link set ${n.supervisorLink} addrgenmode none`,
-          `address add ${n.supervisorIp4}/${n.prefix4} dev ${n.supervisorLink}`,
-          `address add ${n.supervisorIp6}/${n.prefix6} dev ${n.supervisorLink} nodad`,
-          `neighbor add ${n.workloadIp4} lladdr ${n.workloadMac} nud permanent dev ${n.supervisorLink}`,
-          `neighbor add ${n.workloadIp6} lladdr ${n.workloadMac} nud permanent dev ${n.supervisorLink}`,
-        ].join('\n'),
-        INNER: [
-          'link set lo up',
-          `address add ${n.workloadIp4}/${n.prefix4} dev ${n.workloadLink}`,
-          `address add ${n.workloadIp6}/${n.prefix6} dev ${n.workloadLink} nodad`,
-          `neighbor add ${n.supervisorIp4} lladdr ${n.supervisorMac} nud permanent dev ${n.workloadLink}`,
-          `neighbor add ${n.supervisorIp6} lladdr ${n.supervisorMac} nud permanent dev ${n.workloadLink}`,
-        ].join('\n'),
-        DISK: disks.workloadRoot,
-        LOWER: guestPaths.workloadMount,
-        ROOT: workloadPaths.root,
-        // Nobody answers there: a look-up past the proxy is refused and seen, instead of lost inside the workload.
-        RESOLVER: n.supervisorIp4,
-        HOSTNAME: workloadHostname,
-        CGROUP: workloadPaths.cgroup,
-        EXECS: workloadPaths.execs,
-        RESERVED_MIB: String(reservedMiB),
-        MAX_PROCESSES: String(maxProcesses),
-      },
+    run(['sh', '-euc', steps.map(({ script }) => script).join('')], {
+      env: Object.assign({}, ...steps.map(({ env }) => env)),
     }),
   );
 }
+
+/** A piece of shell and the variables that it reads. */
+export type Setup = { readonly script: string; readonly env: Readonly<Record<string, string>> };
 
 /**
  * Brings the veth pair up, and with it the workload's default routes of both families: without a route there is no packet,
@@ -94,14 +68,20 @@ export async function openWorkloadNamespace(run: Run): Promise<void> {
   );
 }
 
-// Programs outside busybox are named by path, since its shell prefers its own applets.
-// Router solicitations and duplicate address detection are the kernel's own packets, which would only be noise in the
-// fence's counters. ip forwarding stays off: a direct rule turns it on later.
-const clockScript = `
+const clockSetup = (epochMs: number): Setup => ({
+  script: `
 date -u -s "@$TIME" >/dev/null
-`;
+`,
+  env: { TIME: String(Math.round(epochMs / 1000)) },
+});
 
-const namespaceScript = `
+/**
+ * Makes the workload's network namespace. Router solicitations and duplicate address detection are off, because they are
+ * the kernel's own packets and would only be noise in the fence's counters. Programs outside busybox are named by path,
+ * since its shell prefers its own applets.
+ */
+export const namespaceSetup: Setup = {
+  script: `
 "$IP" netns add "$NS"
 "$IP" netns exec "$NS" sh -euc '
   for scope in default all; do
@@ -114,10 +94,31 @@ const namespaceScript = `
 "$IP" $LINK
 echo "$OUTER" | "$IP" -batch -
 echo "$INNER" | "$IP" -n "$NS" -batch -
-`;
+`,
+  env: {
+    IP: guestPaths.ip,
+    NS: workloadNet.namespace,
+    LINK: `link add ${workloadNet.supervisorLink} address ${workloadNet.supervisorMac} type veth peer name ${workloadNet.workloadLink} address ${workloadNet.workloadMac} netns ${workloadNet.namespace}`,
+    OUTER: [
+      `link set ${workloadNet.supervisorLink} addrgenmode none`,
+      `address add ${workloadNet.supervisorIp4}/${workloadNet.prefix4} dev ${workloadNet.supervisorLink}`,
+      `address add ${workloadNet.supervisorIp6}/${workloadNet.prefix6} dev ${workloadNet.supervisorLink} nodad`,
+      `neighbor add ${workloadNet.workloadIp4} lladdr ${workloadNet.workloadMac} nud permanent dev ${workloadNet.supervisorLink}`,
+      `neighbor add ${workloadNet.workloadIp6} lladdr ${workloadNet.workloadMac} nud permanent dev ${workloadNet.supervisorLink}`,
+    ].join('\n'),
+    INNER: [
+      'link set lo up',
+      `address add ${workloadNet.workloadIp4}/${workloadNet.prefix4} dev ${workloadNet.workloadLink}`,
+      `address add ${workloadNet.workloadIp6}/${workloadNet.prefix6} dev ${workloadNet.workloadLink} nodad`,
+      `neighbor add ${workloadNet.supervisorIp4} lladdr ${workloadNet.supervisorMac} nud permanent dev ${workloadNet.workloadLink}`,
+      `neighbor add ${workloadNet.supervisorIp6} lladdr ${workloadNet.supervisorMac} nud permanent dev ${workloadNet.workloadLink}`,
+    ].join('\n'),
+  },
+};
 
 // Where the image has links in place of the two files, these are replaced and not written through.
-const rootScript = `
+const rootSetup: Setup = {
+  script: `
 mount -t ext4 -o ro,nodev "$DISK" "$LOWER"
 base=\${ROOT%/*}
 mkdir -p "$base" "$EXECS"
@@ -136,7 +137,20 @@ read -r _ total _ </proc/meminfo
 [ ! -e "$CGROUP/memory.max" ] || echo $(((total / 1024 - RESERVED_MIB) * 1048576)) >"$CGROUP/memory.max"
 [ ! -e "$CGROUP/pids.max" ] || echo "$MAX_PROCESSES" >"$CGROUP/pids.max"
 echo -1000 >/proc/$PPID/oom_score_adj
-`;
+`,
+  env: {
+    DISK: disks.workloadRoot,
+    LOWER: guestPaths.workloadMount,
+    ROOT: workloadPaths.root,
+    // Nobody answers there: a look-up past the proxy is refused and seen, instead of lost inside the workload.
+    RESOLVER: workloadNet.supervisorIp4,
+    HOSTNAME: workloadHostname,
+    CGROUP: workloadPaths.cgroup,
+    EXECS: workloadPaths.execs,
+    RESERVED_MIB: String(reservedMiB),
+    MAX_PROCESSES: String(maxProcesses),
+  },
+};
 
 async function step(what: string, body: () => Promise<unknown>): Promise<void> {
   try {
