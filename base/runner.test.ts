@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { withDir } from 'tmp-promise';
 import { TapwardenError } from './errors.ts';
-import { run, start } from './runner.ts';
+import { run, start, systemPath } from './runner.ts';
 
 const shell = (script: string) => ['sh', '-c', script] as const;
 
@@ -57,7 +57,7 @@ test('run() ends a program that takes longer than timeoutMs, by COMMAND_TIMEOUT'
 test('run() keeps its time limit where a grandchild holds the output open', async (t) => {
   const begun = Date.now();
   const lines: string[] = [];
-  const late = run(shell('sleep 30 & echo $!; sleep 30'), { timeoutMs: 200, onLine: (line) => lines.push(line) });
+  const late = run(shell('sleep 30 & echo $!; sleep 30'), { timeoutMs: 1500, onLine: (line) => lines.push(line) });
   await t.throwsAsync(late, { code: 'COMMAND_TIMEOUT' });
   t.true(Date.now() - begun < 4000);
   process.kill(Number(lines[0]), 'SIGKILL');
@@ -86,7 +86,28 @@ test('run() does not fail when the program does not read its input', async (t) =
 
 test('run() sets LC_ALL to C over everything, and adds env to that of this process', async (t) => {
   const { stdout } = await run(shell('echo "$LC_ALL|$OWN|$PATH"'), { env: { LC_ALL: 'de_DE.UTF-8', OWN: 'x' } });
-  t.is(stdout, `C|x|${process.env['PATH']}\n`);
+  t.is(stdout, `C|x|${systemPath}\n`);
+});
+
+test('run() and start() search programs in the directories of the system, whatever stands first in $PATH', async (t) => {
+  await withDir(
+    async ({ path }) => {
+      await writeFile(join(path, 'true'), '#!/bin/sh\nexit 7\n');
+      await chmod(join(path, 'true'), 0o755);
+      // A process of its own, because threads share what the system sees of the environment.
+      const script = `
+        import { run, start } from ${JSON.stringify(new URL('./runner.js', import.meta.url).href)};
+        process.env.PATH = ${JSON.stringify(path)} + ':' + process.env.PATH;
+        const started = await start(['true']).ended;
+        const through = await run(['sh', '-c', 'true; echo $?']);
+        const asked = await run(['true'], { env: { PATH: ${JSON.stringify(path)} }, okStatuses: [7] });
+        console.log((await run(['true'])).status, started.status, through.stdout.trim(), asked.status);
+      `;
+      const { stdout } = await run([process.execPath, '--input-type=module', '-e', script]);
+      t.is(stdout, '0 0 0 7\n');
+    },
+    { unsafeCleanup: true },
+  );
 });
 
 test('run() passes every argument as it is: no shell reads it', async (t) => {

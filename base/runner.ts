@@ -1,4 +1,5 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { env } from 'node:process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { TapwardenError } from './errors.ts';
@@ -13,7 +14,10 @@ export type RunOptions = {
   readonly input?: string | Uint8Array;
   /** Milliseconds until the program is killed. @default 30000 */
   readonly timeoutMs?: number;
-  /** Variables beside those of this process. `LC_ALL` is always `C`, so that messages can be classified. */
+  /**
+   * Variables beside those of this process. `PATH` is {@link systemPath} unless it is among them; `LC_ALL` is always `C`,
+   * so that messages can be classified.
+   */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   /** Exit statuses that are answers, not failures. @default [0] */
@@ -44,12 +48,18 @@ export type Child = { readonly process: ChildProcess; readonly ended: Promise<En
 export type StartOptions = {
   /** Node's `stdio`: words, streams or descriptors. @default 'ignore' */
   readonly stdio?: StdioOptions;
-  /** The whole environment of the program; without it, that of this process. */
+  /** The whole environment of the program; without it, that of this process, with {@link systemPath}. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   /** In a session of its own, so that a terminal's Ctrl-C does not reach it. @default false */
   readonly detached?: boolean;
 };
+
+/**
+ * Where programs are searched: the system's own directories, or those of `TAPWARDEN_PATH`, whatever `$PATH` says. npm puts a project's `.bin` before
+ * all others, and there `nft` is the Node File Trace of some package, which takes a ruleset, does nothing and ends with 0.
+ */
+export const systemPath = env['TAPWARDEN_PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin';
 
 const defaultTimeoutMs = 30_000;
 /** Execa copies and escapes what a failed program printed: at 64 MiB of hostile bytes that ends this process. */
@@ -103,7 +113,7 @@ type Outcome = Ended & {
 async function runToEnd(argv: Argv, options: RunOptions, timeoutMs: number): Promise<Outcome> {
   const child = start(argv, {
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-    env: { ...definedVariables(process.env), ...options.env, LC_ALL: 'C' },
+    env: { ...definedVariables(env), PATH: systemPath, ...options.env, LC_ALL: 'C' },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   const { stdin, stdout, stderr } = child.process;
@@ -173,7 +183,7 @@ export function start(argv: Argv, options: StartOptions = {}): Child {
   const [file, ...args] = argv;
   const process = spawn(file, args, {
     stdio: options.stdio ?? 'ignore',
-    ...(options.env === undefined ? {} : { env: { ...options.env } }),
+    env: options.env ?? { ...env, PATH: systemPath },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     detached: options.detached ?? false,
   });

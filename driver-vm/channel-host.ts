@@ -129,7 +129,7 @@ export async function startChannelHost(options: ChannelHostOptions): Promise<Cha
     ],
     {
       stdio: ['inherit', 'inherit', 'inherit', 'ipc', options.eventsFd],
-      env: plainEnvironment(process.env),
+      env: plainEnvironment,
       detached: true,
     },
   );

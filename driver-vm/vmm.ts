@@ -86,7 +86,7 @@ export function startVmm(enter: readonly string[], user: VmmUser, options: VmmOp
   const devices = options.accelerator === 'kvm' ? ['tun', 'kvm'] : ['tun'];
   return start([...enter, ...confined(user, devices, qemuArguments(options))] as unknown as Argv, {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: plainEnvironment(process.env),
+    env: plainEnvironment,
     detached: true,
   });
 }

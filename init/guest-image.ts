@@ -3,7 +3,7 @@ import { copyFile, link, mkdir, readFile, realpath, rm, stat, writeFile } from '
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errnoOf, TapwardenError } from '../base/errors.ts';
-import type { Run } from '../base/runner.ts';
+import { type Run, systemPath } from '../base/runner.ts';
 import { ensureAccton } from './accton.ts';
 import { buildStep, type Progress } from './build-step.ts';
 import { type CpioEntry, renderCpio } from './cpio.ts';
@@ -26,7 +26,7 @@ export type GuestOptions = {
   readonly onProgress: Progress;
   /** Kernel modules to leave out, for tests of what the guest does without them. Example: `['nft_log']`. */
   readonly omitModules?: readonly string[];
-  /** Where programs are searched, as in `$PATH`; the directories of root's programs are searched anyway. */
+  /** Where programs are searched, as in `$PATH`. @default {@link systemPath} */
   readonly path?: string;
   /** Whether what is not there is built; otherwise it is an error. @default true */
   readonly mayBuild?: boolean;
@@ -59,7 +59,7 @@ export type GuestImage = {
  * @throws DISK_FULL, LOCK_TIMEOUT
  */
 export async function ensureGuest(options: GuestOptions): Promise<GuestImage> {
-  const { stateDir, run, onProgress, omitModules = [], path = process.env['PATH'] ?? '', mayBuild = true } = options;
+  const { stateDir, run, onProgress, omitModules = [], path = systemPath, mayBuild = true } = options;
   const kernel = await ensureKernel({ stateDir, run, onProgress, path, mayBuild });
   const accton = await ensureAccton({ stateDir, run, onProgress, path, mayBuild });
   const programs = await findGuestPrograms({ node: await realpath(process.execPath), accton }, path);

@@ -3,7 +3,7 @@ import { appendFile, chmod, chown, mkdir, open, readdir, rm, writeFile } from 'n
 import { isAbsolute, join, resolve } from 'node:path';
 import { TapwardenError } from '../base/errors.ts';
 import { quoteText } from '../base/escape.ts';
-import type { Run } from '../base/runner.ts';
+import { type Run, systemPath } from '../base/runner.ts';
 import { buildStep, type Progress } from './build-step.ts';
 import { workloadUser } from './contract.ts';
 import { indexTargetsFormat, publicDebianSources, renderSources, selectDebianSources } from './debian-sources.ts';
@@ -40,7 +40,7 @@ export type WorkloadImageOptions = {
   readonly name: string;
   readonly run: Run;
   readonly onProgress: Progress;
-  /** Where programs are searched, as in `$PATH`; the directories of root's programs are searched anyway. */
+  /** Where programs are searched, as in `$PATH`. @default {@link systemPath} */
   readonly path?: string;
   /** Whether the default image is built when it is not there; otherwise that is an error. @default true */
   readonly mayBuild?: boolean;
@@ -89,7 +89,7 @@ async function ensureDefaultImage(store: string, options: WorkloadImageOptions):
 }
 
 async function buildDefaultImage(directory: string, options: WorkloadImageOptions): Promise<void> {
-  const { run, onProgress, path = process.env['PATH'] ?? '' } = options;
+  const { run, onProgress, path = systemPath } = options;
   const mkfs = await findProgram('mkfs.ext4', path);
   const tree = join(directory, 'tree');
   await buildStep(onProgress, `workload image: installing Debian ${suite} with ${packages.join(', ')}`, () =>

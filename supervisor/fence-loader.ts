@@ -79,7 +79,7 @@ async function explain(run: Run, error: unknown): Promise<never> {
   const missing = needed.filter((name) => !features[name]);
   if (missing.length === 0) throw error;
   throw new TapwardenError('NFT_FEATURE_MISSING', {
-    message: `The guest's kernel lacks ${missing.map((name) => `${name} (${probes[name].purpose})`).join(', ')}`,
+    message: `The guest's kernel lacks ${missing.map((name) => `${name} (${probes[name].purpose})`).join(', ')}. ${error.message.split('\n')[0]}`,
     hint: 'No workload starts without them. Rebuild the guest image from a kernel that has them.',
     details: { missing },
     cause: error,

@@ -1,6 +1,6 @@
 import { access, readFile, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { isTapwardenError, type Run } from '../../base/index.ts';
+import { isTapwardenError, type Run, systemPath } from '../../base/index.ts';
 import {
   chooseAccelerator,
   confined,
@@ -53,8 +53,8 @@ export type ExamineOptions = {
  * trial; without root it is left out, and said to be.
  */
 export async function examine(options: ExamineOptions): Promise<readonly Finding[]> {
-  const { paths, env, uid, run } = options;
-  const programs = await findPrograms(env['PATH'] ?? '');
+  const { paths, uid, run } = options;
+  const programs = await findPrograms(systemPath);
   const images: Images = uid === 0 ? await examineImages(options) : { ...noImages, findings: [unseen('images')] };
   return [
     judgeUser(uid),
