@@ -147,7 +147,8 @@ async function runInSandbox(context: Context, options: RunOptions): Promise<numb
     end = { ...end, summary };
   };
   try {
-    end = { ...end, ...(await runToEnd(context, options, progress, onSummary)) };
+    const how = await runToEnd(context, options, progress, onSummary);
+    end = { ...end, ...how };
     return end.exit;
   } catch (error) {
     if (isTapwardenError(error, 'COMMAND_NOT_FOUND')) end = { ...end, exit: 127 };

@@ -5,7 +5,7 @@ import { vmTest } from '../support/vm-test.ts';
 
 const forger = readFileSync('e2e/bypass-detection/testdata/forger.sh', 'utf8');
 
-/** Refused before, waits for the forgeries, refused after. */
+/** Is refused, waits for the forgeries, is refused again. */
 const workload = `
 import os, socket, time
 def attempt(port):
@@ -14,6 +14,7 @@ def attempt(port):
     except ConnectionRefusedError:
         pass
 attempt(1001)
+open("/home/workload/begin", "w").close()
 while not os.path.exists("/home/workload/forged"):
     time.sleep(0.1)
 attempt(1002)

@@ -1,10 +1,11 @@
 #!/bin/busybox sh
 # Runs as root in the guest beside the supervisor, reads the run's secret prefix out of the fence itself, and writes lines
-# to the kernel log that differ from the fence's in nothing but who wrote them. Leaves a copy for the workload to see.
+# to the kernel log that differ from the fence's in nothing but who wrote them. Begins when the workload says so, and
+# leaves a copy for it to see.
 PATH=/usr/sbin:/usr/bin
 (
 	until prefix=$(/usr/sbin/ip netns exec workload /usr/sbin/nft list chain inet tapwarden_fence say | sed -n 's/.*log prefix "\(TW1 [^"]*\)".*/\1/p') &&
-		[ -n "$prefix" ] && [ -d /run/workload/root/home/workload ]; do
+		[ -n "$prefix" ] && [ -e /run/workload/root/home/workload/begin ]; do
 		sleep 0.1
 	done
 	tcp='IN= OUT=eth0 SRC=10.200.0.2 DST=203.0.113.66 LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=5 DF PROTO=TCP SPT=46148 DPT=80 WINDOW=64240 RES=0x00 SYN URGP=0 UID=1000 GID=1000 '
