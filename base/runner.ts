@@ -56,13 +56,14 @@ export type StartOptions = {
 };
 
 /**
- * Where programs are searched: the system's own directories, or those of `TAPWARDEN_PATH`, whatever `$PATH` says. npm puts a project's `.bin` before
- * all others, and there `nft` is the Node File Trace of some package, which takes a ruleset, does nothing and ends with 0.
+ * Where programs are searched, whatever `$PATH` says: the system's own directories, or those of `TAPWARDEN_PATH`. npm
+ * puts a project's `.bin` before all others, and there `nft` is the Node File Trace of some package, which takes a
+ * ruleset, does nothing and ends with 0.
  */
 export const systemPath = env['TAPWARDEN_PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin';
 
 const defaultTimeoutMs = 30_000;
-/** Execa copies and escapes what a failed program printed: at 64 MiB of hostile bytes that ends this process. */
+/** More than any program here prints; what goes on printing is broken or hostile. */
 const maxOutputBytes = 16 * 1024 * 1024;
 
 /**

@@ -5,7 +5,15 @@ import type { Ruleset } from './model.ts';
 import { applyRuleset, checkRuleset, listTable, readCounters, removeTable } from './nft.ts';
 import { renderRuleset } from './render.ts';
 
-const ruleset: Ruleset = { table: { family: 'inet', name: 'x' }, counters: ['a'], sets: [], chains: [] };
+const ruleset: Ruleset = {
+  table: { family: 'inet', name: 'x' },
+  counters: ['a'],
+  sets: [],
+  chains: [{ name: 'c', rules: [{ body: 'counter name a', comment: 'why' }] }],
+};
+
+/** What nft prints for it with --echo. */
+const echo = 'add table inet x\nadd chain inet x c\nadd rule inet x c counter name "a" comment "why"\n';
 
 const failing =
   (stderr: string): Run =>
@@ -17,13 +25,20 @@ test('applyRuleset() gives nft the rendered text in a private file, behind the w
   let path = '';
   const run: Run = async (argv) => {
     path = argv.at(-1) ?? '';
-    t.deepEqual(argv.slice(0, -1), ['ip', 'netns', 'exec', 'tw-a', 'nft', '-f']);
+    t.deepEqual(argv.slice(0, -1), ['ip', 'netns', 'exec', 'tw-a', 'nft', '--echo', '-f']);
     t.is(await readFile(path, 'utf8'), renderRuleset(ruleset));
     t.is((await stat(path)).mode & 0o777, 0o600);
-    return { status: 0, stdout: '', stderr: '' };
+    return { status: 0, stdout: echo, stderr: '' };
   };
   await applyRuleset({ run, enter: ['ip', 'netns', 'exec', 'tw-a'] }, ruleset);
   await t.throwsAsync(stat(path), { code: 'ENOENT' });
+});
+
+test('applyRuleset() fails with NFT_REJECTED when the kernel did not tell of every rule, though nft ended with 0', async (t) => {
+  for (const stdout of ['', 'add table inet x\n', echo.replaceAll('inet x', 'inet y')]) {
+    const run: Run = async () => ({ status: 0, stdout, stderr: '' });
+    await t.throwsAsync(applyRuleset({ run }, ruleset), { code: 'NFT_REJECTED', message: /told of 0 of \d+ rules/ });
+  }
 });
 
 test('applyRuleset() calls no nft for a model that is wrong', async (t) => {

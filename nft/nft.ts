@@ -11,7 +11,8 @@ export type NftTarget = { readonly run: Run; readonly enter?: readonly string[] 
 export type Count = { readonly packets: number; readonly bytes: number };
 
 /**
- * Loads a ruleset: all of it, or nothing.
+ * Loads a ruleset: all of it, or nothing. That nft ended with 0 is not taken for proof: the kernel echoes every rule that
+ * it took, and these are counted.
  *
  * @throws RULESET_INVALID when the model is wrong, before nft is called
  * @throws NFT_REJECTED when nft or the kernel refuses it; `details` is `{table, stderr}`. The old state stands, which
@@ -19,7 +20,16 @@ export type Count = { readonly packets: number; readonly bytes: number };
  * @throws NFT_MISSING when there is no nft
  */
 export async function applyRuleset(target: NftTarget, ruleset: Ruleset): Promise<void> {
-  await loadText(target, renderRuleset(ruleset), ruleset.table, []);
+  const { table, chains } = ruleset;
+  const echo = await loadText(target, renderRuleset(ruleset), table, ['--echo']);
+  const wanted = chains.reduce((sum, chain) => sum + chain.rules.length, 0);
+  const loaded = echo.split('\n').filter((line) => line.startsWith(`add rule ${table.family} ${table.name} `)).length;
+  if (loaded === wanted) return;
+  throw new TapwardenError('NFT_REJECTED', {
+    message: `nft ended in order, but the kernel told of ${loaded} of ${wanted} rules of table ${table.family} ${table.name}`,
+    hint: "Is 'nft' the program of the package nftables?",
+    details: { table: `${table.family} ${table.name}`, loaded, wanted },
+  });
 }
 
 /** Says whether the kernel would take the ruleset, without loading it. Errors as {@link applyRuleset}. */
@@ -98,11 +108,11 @@ function parseListing(stdout: string): readonly NftObject[] {
 }
 
 /** nft reads a file and not its standard input, because `/dev/stdin` is no regular file everywhere; mode 0600. */
-async function loadText(target: NftTarget, text: string, table: TableName, flags: readonly string[]): Promise<void> {
-  await withFile(
+async function loadText(target: NftTarget, text: string, table: TableName, flags: readonly string[]): Promise<string> {
+  return await withFile(
     async ({ path }) => {
       await writeFile(path, text);
-      await nft(target, [...flags, '-f', path], table);
+      return await nft(target, [...flags, '-f', path], table);
     },
     { prefix: 'tapwarden-', postfix: '.nft', mode: 0o600 },
   );
