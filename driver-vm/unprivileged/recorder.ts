@@ -54,6 +54,8 @@ export class Recorder {
   #deniedRequests = 0;
   #counts: FenceCounts | null | undefined;
   #aggregated = 0;
+  /** Facts other than packets that were beyond the budget. */
+  #withheld = 0;
   #gap = false;
   #unlogged = false;
   #exec: ExecRequest | undefined;
@@ -94,8 +96,15 @@ export class Recorder {
     );
   }
 
-  /** Takes a fact of the guest. One that cannot be an event is passed over: its packet is in the guest's counters. */
+  /**
+   * Takes a fact of the guest. One that cannot be an event, or is beyond the budget, is passed over: its packet is in the
+   * guest's counters, and what is no packet is counted here.
+   */
   fact(fact: Fact): void {
+    if (!this.#withinBudget()) {
+      if (fact.kind !== 'denied-packet') this.#withheld += 1;
+      return;
+    }
     try {
       this.#fact(fact);
     } catch (error) {
@@ -171,7 +180,11 @@ export class Recorder {
       deniedRequests: this.#deniedRequests,
       attempts: this.#attempts.size,
       // Without counters nobody knows how many packets the log did not tell of; without a workload there were none.
-      lost: known ? this.#aggregated : counts === undefined && this.#exec === undefined && !this.#gap ? 0 : null,
+      lost: known
+        ? this.#aggregated + this.#withheld
+        : counts === undefined && this.#exec === undefined && !this.#gap
+          ? 0
+          : null,
     };
   }
 
@@ -180,8 +193,7 @@ export class Recorder {
       case 'denied-packet':
         return this.#packet(fact);
       case 'denied-request':
-        this.#deniedRequests += 1;
-        return this.#append(
+        this.#append(
           connectDenied(this.#context, {
             time: this.#options.now(),
             host: fact.host,
@@ -192,6 +204,8 @@ export class Recorder {
             decision: { code: fact.code, reason: fact.reason, hint: fact.hint },
           }),
         );
+        this.#deniedRequests += 1;
+        return;
       case 'gap':
         this.#gap = true;
         return this.#append(telemetryGap(this.#context, { ...fact, time: this.#options.now(), source: '/dev/kmsg' }));
@@ -200,7 +214,6 @@ export class Recorder {
 
   #packet(fact: DeniedPacketFact): void {
     const portOf = (port: number | null) => (port === null ? {} : { port });
-    if (!this.#withinBudget()) return;
     this.#append(
       deniedPacket(this.#context, {
         time: this.#options.now(),
