@@ -28,14 +28,18 @@ export type RecorderOptions = {
   readonly log: EventLog;
   readonly accelerator: 'kvm' | 'tcg';
   readonly now: () => number;
+  /** Events of the guest a second, and at once; the rest is counted, by the fence and here. @default {@link defaultBudget} */
+  readonly budget?: EventBudget;
 };
+
+/** How many events one sandbox may write of what its guest says. */
+export type EventBudget = { readonly perSecond: number; readonly atOnce: number };
+
+/** The budget of a sandbox. */
+export const defaultBudget: EventBudget = { perSecond: 5000, atOnce: 50_000 };
 
 /** Distinct attempts that are told apart at the most, so that a scan does not eat the memory of this process. */
 const maxAttempts = 100_000;
-
-/** Events a second, and at once, that one sandbox may write; the rest is counted, by the fence and here. */
-const eventsPerSecond = 5000;
-const eventsAtOnce = 50_000;
 
 const workload = { uid: 1000, name: 'workload' } as const;
 
@@ -60,12 +64,13 @@ export class Recorder {
   #unlogged = false;
   #exec: ExecRequest | undefined;
   #startedAt = 0;
-  #budget = { tokens: eventsAtOnce, at: 0 };
+  #tokens: { readonly left: number; readonly at: number };
 
   constructor(options: RecorderOptions) {
     this.#options = options;
     this.#context = options.context;
     this.#startedAt = options.now();
+    this.#tokens = { left: (options.budget ?? defaultBudget).atOnce, at: this.#startedAt };
   }
 
   /** The guest is up and its fence stands. `logging` is false where the caller accepted refusals that nobody sees. */
@@ -258,11 +263,14 @@ export class Recorder {
   }
 
   #withinBudget(): boolean {
+    const { perSecond, atOnce } = this.#options.budget ?? defaultBudget;
     const now = this.#options.now();
-    const earned = ((now - this.#budget.at) / 1000) * eventsPerSecond;
-    const tokens = Math.min(eventsAtOnce, this.#budget.tokens + earned);
-    this.#budget = { tokens: Math.max(0, tokens - 1), at: now };
-    return tokens >= 1;
+    // A clock that was set back earns nothing, and takes nothing.
+    const earned = (Math.max(0, now - this.#tokens.at) / 1000) * perSecond;
+    const left = Math.min(atOnce, this.#tokens.left + earned);
+    const within = left >= 1;
+    this.#tokens = { left: within ? left - 1 : left, at: now };
+    return within;
   }
 
   #execInput(exec: ExecRequest) {
