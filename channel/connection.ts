@@ -23,7 +23,7 @@ export class Connection {
   constructor(stream: Duplex, handlers: ConnectionHandlers) {
     this.#stream = stream;
     this.#handlers = handlers;
-    const decoder = new FrameDecoder();
+    const decoder = new FrameDecoder((frame) => this.#take(frame));
     stream.on('data', (piece: Buffer) => this.#receive(decoder, piece));
     stream.on('error', (error) => this.#close(messageOf(error), error));
     stream.on('end', () => this.#close('the other side closed it'));
@@ -66,13 +66,17 @@ export class Connection {
   #receive(decoder: FrameDecoder, piece: Buffer): void {
     if (this.#closed) return;
     try {
-      for (const frame of decoder.push(piece)) {
-        if (frame.kind === 'message') this.#handlers.onMessage(frame.payload);
-        else this.#handlers.onData(frame.exec, frame.stream, frame.payload);
-      }
+      decoder.push(piece);
     } catch (error) {
       this.#close(messageOf(error), error);
     }
+  }
+
+  #take(frame: Frame): void {
+    // A handler may have closed the connection over a frame before this one.
+    if (this.#closed) return;
+    if (frame.kind === 'message') this.#handlers.onMessage(frame.payload);
+    else this.#handlers.onData(frame.exec, frame.stream, frame.payload);
   }
 
   #close(reason: string, cause?: unknown): void {

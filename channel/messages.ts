@@ -110,6 +110,8 @@ const gap = object({ kind: oneOf('gap'), missing: integer(1), first: integer(0),
 export const factShape = union({ 'denied-packet': deniedPacket, 'denied-request': deniedRequest, gap });
 
 const count = integer(0);
+/** Packets. The sum of several is a whole number still. */
+const packets = integer(0, 2 ** 50);
 
 const guestShapes = {
   hello: object({ kind: oneOf('hello'), version: integer(1), kernelRelease: text(64), bootMs: count }),
@@ -144,7 +146,14 @@ const guestShapes = {
   counts: object({
     kind: oneOf('counts'),
     counts: nullable(
-      object({ deniedTcp: count, deniedUdp: count, deniedOther: count, logged: count, unlogged: count, direct: count }),
+      object({
+        deniedTcp: packets,
+        deniedUdp: packets,
+        deniedOther: packets,
+        logged: packets,
+        unlogged: packets,
+        direct: packets,
+      }),
     ),
   }),
 };

@@ -18,12 +18,21 @@ export type EventsFile = {
  * last. Source: flock(2).
  *
  * @throws EVENTS_UNWRITABLE when it cannot be opened, or another run writes to it
+ * @throws PROGRAM_MISSING when util-linux's `flock` is not installed
  */
 export async function openEventsFile(path: string): Promise<EventsFile> {
   const log = prepareLog(path, Date.now());
-  const { status } = await start(['flock', '-n', '-x', '3'], { stdio: ['ignore', 'ignore', 'ignore', log.fd] }).ended;
+  const { status, error } = await start(['flock', '-n', '-x', '3'], { stdio: ['ignore', 'ignore', 'ignore', log.fd] })
+    .ended;
   if (status === 0) return { path, ...log };
   closeSync(log.fd);
+  if (error !== undefined) {
+    throw new TapwardenError('PROGRAM_MISSING', {
+      message: `'flock' could not be run: ${error.message}`,
+      hint: 'Install the package util-linux.',
+      cause: error,
+    });
+  }
   throw new TapwardenError('EVENTS_UNWRITABLE', {
     message: `The event log ${path} is in use by another run`,
     hint: 'Give each run a file of its own with --events.',

@@ -1,9 +1,9 @@
-import { rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Run, UndoStack, withLock } from '../base/index.ts';
 import { lockFile, type Paths } from './paths.ts';
 import { endProcessesOf } from './processes.ts';
-import { isOwned, listSandboxes, releaseSandbox, usersOf } from './sandbox-record.ts';
+import { isOwned, listSandboxes, releaseSandbox, sandboxFolder, sandboxIdPattern, usersOf } from './sandbox-record.ts';
 import { deleteSlot } from './slot.ts';
 
 /** What was left over and is gone, and what is alive and stays; sandbox ids. */
@@ -25,17 +25,23 @@ export async function collectGarbage(paths: Paths, run: Run): Promise<Collected>
         alive.push(record.id);
         continue;
       }
+      // Whatever else stands in the run directory is not ours to remove.
+      if (record === undefined && !isClaim(paths, name)) continue;
       removed.push(name);
-      if (record === undefined) {
-        // A claim that was cut off before its record: nothing of it can exist but this folder.
-        undo.push(`remove ${name}`, async () => await rm(join(paths.runDir, name), { recursive: true, force: true }));
-        continue;
-      }
-      undo.push(`remove the folder of ${record.id}`, async () => await releaseSandbox(paths, record.id));
-      undo.push(`delete the slot of ${record.id}`, async () => await deleteSlot(run, record.id));
-      undo.push(`end the processes of ${record.id}`, async () => await endProcessesOf(usersOf(record.index)));
+      undo.push(`take ${name} away`, async () => {
+        // In this order: what could not be taken away keeps its record, and is found again.
+        if (record !== undefined) await endProcessesOf(usersOf(record.index));
+        if (sandboxIdPattern.test(name)) await deleteSlot(run, name);
+        await releaseSandbox(paths, name);
+      });
     }
     await undo.unwind();
     return { removed, alive };
   });
+}
+
+/** Whether a folder without a readable record is one of ours: a claim that was cut off, or one with a broken record. */
+function isClaim(paths: Paths, name: string): boolean {
+  if (/^\.new-\d+$/.test(name)) return true;
+  return sandboxIdPattern.test(name) && existsSync(join(sandboxFolder(paths, name), 'record.json'));
 }

@@ -24,8 +24,11 @@ export type SandboxRecord = {
   readonly owner: { readonly pid: number; readonly startTime: string };
 };
 
+/** The form of a sandbox id. */
+export const sandboxIdPattern = /^[a-z0-9][a-z0-9-]{0,31}$/;
+
 const recordShape = object({
-  id: text(32, /^[a-z0-9][a-z0-9-]{0,31}$/),
+  id: text(32, sandboxIdPattern),
   index: integer(0, 32_767),
   owner: object({ pid: integer(1), startTime: text(32, /^\d+$/) }),
 });
@@ -58,7 +61,7 @@ export function sandboxFolder(paths: Paths, id: string): string {
  * @throws NAME_INVALID
  */
 export function checkSandboxId(id: string): string {
-  if (/^[a-z0-9][a-z0-9-]{0,31}$/.test(id)) return id;
+  if (sandboxIdPattern.test(id)) return id;
   throw new TapwardenError('NAME_INVALID', {
     message: `A sandbox id is 1 to 32 characters a-z, 0-9 and "-", the first no "-": current value is ${JSON.stringify(id.slice(0, 80))}`,
   });
@@ -129,7 +132,10 @@ export async function listSandboxes(paths: Paths): Promise<readonly SandboxEntry
     throw error;
   });
   return await Promise.all(
-    names.map(async (name) => ({ name, record: await readRecord(join(paths.runDir, name, 'record.json')) })),
+    names.map(async (name) => {
+      const record = await readRecord(join(paths.runDir, name, 'record.json'));
+      return { name, record: record?.id === name ? record : undefined };
+    }),
   );
 }
 

@@ -33,6 +33,8 @@ export class ChannelProcess {
   #stdio: Stdio | undefined;
   #exec: ExecRequest | undefined;
   #kernelRelease = '';
+  /** What the guest may say next, once each: every one of these is an event, or a message to the privileged process. */
+  readonly #expected = new Set<GuestMessage['kind']>();
 
   constructor(parent: ParentLink) {
     this.#parent = parent;
@@ -51,10 +53,12 @@ export class ChannelProcess {
         return;
       case 'exec':
         this.#exec = { argv: message.argv, env: message.env, workdir: message.workdir };
+        this.#expected.add('started').add('refused');
         return await this.#send({ kind: 'exec', exec: theExec, ...this.#exec });
       case 'signal':
         return await this.#send({ kind: 'signal', exec: theExec, signal: message.signal });
       case 'settle':
+        this.#expected.add('counts');
         return await this.#send({ kind: 'settle' });
       case 'finish':
         return await this.#finish(message);
@@ -118,10 +122,24 @@ export class ChannelProcess {
       },
     });
     this.#connection = connection;
+    this.#expected.clear();
+    this.#expected.add('hello');
+  }
+
+  /** @throws CHANNEL_PROTOCOL when the guest says again, or unasked, what it says once at its time */
+  #checkOrder({ kind }: GuestMessage): void {
+    if (kind === 'end' || kind === 'window' || kind === 'fact') return;
+    if (!this.#expected.delete(kind)) {
+      throw new TapwardenError('CHANNEL_PROTOCOL', { message: `The guest sent '${kind}' when nobody asked for it` });
+    }
+    if (kind === 'hello') this.#expected.add('ready').add('failed');
+    if (kind === 'started') this.#expected.add('exited').delete('refused');
+    if (kind === 'refused') this.#expected.delete('started');
   }
 
   #onGuestMessage(message: GuestMessage): void {
     const recorder = this.#recorder;
+    this.#checkOrder(message);
     switch (message.kind) {
       case 'hello':
         return this.#onHello(message);

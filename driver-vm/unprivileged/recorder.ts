@@ -28,14 +28,18 @@ export type RecorderOptions = {
   readonly log: EventLog;
   readonly accelerator: 'kvm' | 'tcg';
   readonly now: () => number;
+  /** Events of the guest a second, and at once; the rest is counted, by the fence and here. @default {@link defaultBudget} */
+  readonly budget?: EventBudget;
 };
+
+/** How many events one sandbox may write of what its guest says. */
+export type EventBudget = { readonly perSecond: number; readonly atOnce: number };
+
+/** The budget of a sandbox. */
+export const defaultBudget: EventBudget = { perSecond: 5000, atOnce: 50_000 };
 
 /** Distinct attempts that are told apart at the most, so that a scan does not eat the memory of this process. */
 const maxAttempts = 100_000;
-
-/** Events a second, and at once, that one sandbox may write; the rest is counted, by the fence and here. */
-const eventsPerSecond = 5000;
-const eventsAtOnce = 50_000;
 
 const workload = { uid: 1000, name: 'workload' } as const;
 
@@ -54,16 +58,19 @@ export class Recorder {
   #deniedRequests = 0;
   #counts: FenceCounts | null | undefined;
   #aggregated = 0;
+  /** Facts other than packets that were beyond the budget. */
+  #withheld = 0;
   #gap = false;
   #unlogged = false;
   #exec: ExecRequest | undefined;
   #startedAt = 0;
-  #budget = { tokens: eventsAtOnce, at: 0 };
+  #tokens: { readonly left: number; readonly at: number };
 
   constructor(options: RecorderOptions) {
     this.#options = options;
     this.#context = options.context;
     this.#startedAt = options.now();
+    this.#tokens = { left: (options.budget ?? defaultBudget).atOnce, at: this.#startedAt };
   }
 
   /** The guest is up and its fence stands. `logging` is false where the caller accepted refusals that nobody sees. */
@@ -94,8 +101,15 @@ export class Recorder {
     );
   }
 
-  /** Takes a fact of the guest. One that cannot be an event is passed over: its packet is in the guest's counters. */
+  /**
+   * Takes a fact of the guest. One that cannot be an event, or is beyond the budget, is passed over: its packet is in the
+   * guest's counters, and what is no packet is counted here.
+   */
   fact(fact: Fact): void {
+    if (!this.#withinBudget()) {
+      if (fact.kind !== 'denied-packet') this.#withheld += 1;
+      return;
+    }
     try {
       this.#fact(fact);
     } catch (error) {
@@ -171,7 +185,11 @@ export class Recorder {
       deniedRequests: this.#deniedRequests,
       attempts: this.#attempts.size,
       // Without counters nobody knows how many packets the log did not tell of; without a workload there were none.
-      lost: known ? this.#aggregated : counts === undefined && this.#exec === undefined && !this.#gap ? 0 : null,
+      lost: known
+        ? this.#aggregated + this.#withheld
+        : counts === undefined && this.#exec === undefined && !this.#gap
+          ? 0
+          : null,
     };
   }
 
@@ -180,8 +198,7 @@ export class Recorder {
       case 'denied-packet':
         return this.#packet(fact);
       case 'denied-request':
-        this.#deniedRequests += 1;
-        return this.#append(
+        this.#append(
           connectDenied(this.#context, {
             time: this.#options.now(),
             host: fact.host,
@@ -192,6 +209,8 @@ export class Recorder {
             decision: { code: fact.code, reason: fact.reason, hint: fact.hint },
           }),
         );
+        this.#deniedRequests += 1;
+        return;
       case 'gap':
         this.#gap = true;
         return this.#append(telemetryGap(this.#context, { ...fact, time: this.#options.now(), source: '/dev/kmsg' }));
@@ -200,7 +219,6 @@ export class Recorder {
 
   #packet(fact: DeniedPacketFact): void {
     const portOf = (port: number | null) => (port === null ? {} : { port });
-    if (!this.#withinBudget()) return;
     this.#append(
       deniedPacket(this.#context, {
         time: this.#options.now(),
@@ -245,11 +263,14 @@ export class Recorder {
   }
 
   #withinBudget(): boolean {
+    const { perSecond, atOnce } = this.#options.budget ?? defaultBudget;
     const now = this.#options.now();
-    const earned = ((now - this.#budget.at) / 1000) * eventsPerSecond;
-    const tokens = Math.min(eventsAtOnce, this.#budget.tokens + earned);
-    this.#budget = { tokens: Math.max(0, tokens - 1), at: now };
-    return tokens >= 1;
+    // A clock that was set back earns nothing, and takes nothing.
+    const earned = (Math.max(0, now - this.#tokens.at) / 1000) * perSecond;
+    const left = Math.min(atOnce, this.#tokens.left + earned);
+    const within = left >= 1;
+    this.#tokens = { left: within ? left - 1 : left, at: now };
+    return within;
   }
 
   #execInput(exec: ExecRequest) {
