@@ -57,8 +57,7 @@ const now = (): number => performance.timeOrigin + performance.now();
 
 /** What happens between two steps of a run, in order: the name of its figure, and what it is for a reader. */
 export const phases = [
-  { name: 'node', from: 'spawned', to: 'begun', what: 'Node starts' },
-  { name: 'load', from: 'begun', to: 'loaded', what: "the command's modules load" },
+  { name: 'load', from: 'spawned', to: 'loaded', what: "Node starts and loads the command's modules" },
   { name: 'prepare', from: 'loaded', to: 'prepared', what: 'policy, images and accelerator are looked up' },
   { name: 'slot', from: 'prepared', to: 'slot', what: 'event log, record, slot and its table' },
   { name: 'channel', from: 'slot', to: 'channel', what: "gateway's socket and channel process" },

@@ -15,7 +15,7 @@ export async function writeTimings(context: Context, timings: RunTimings): Promi
   const path = context.env['TAPWARDEN_TIMINGS'];
   if (path === undefined) return;
   try {
-    await writeFile(path, `${JSON.stringify({ begun: performance.timeOrigin, ...timings })}\n`);
+    await writeFile(path, `${JSON.stringify(timings)}\n`);
   } catch (cause) {
     throw new TapwardenError('FILE_UNREADABLE', { message: `Cannot write the timings: ${messageOf(cause)}`, cause });
   }
