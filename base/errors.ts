@@ -23,6 +23,8 @@ export const errorCodes = {
   PORT_IN_USE: 'An address and port that tapwarden must listen on is taken.',
   LISTEN_FAILED: 'An address or descriptor cannot be listened on, for a reason other than that it is taken.',
   DIRECT_BLOCKED: 'Another table of the host would drop traffic that a direct rule allows.',
+  FORWARDING_UNSAFE: 'The host would lose routes of its own if it forwarded what a direct rule allows.',
+  ROUTE_CONFLICT: 'The host sends what is for a sandbox with direct rules somewhere else.',
   POOL_EXHAUSTED: 'No free address pair, uid or index is left for another sandbox.',
   IMAGE_NOT_FOUND: 'The named image does not exist.',
   IMAGE_BUILD_FAILED: 'An image could not be built.',

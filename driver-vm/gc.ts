@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Run, UndoStack, withLock } from '../base/index.ts';
+import { removeUplinks } from './direct/uplink.ts';
 import { lockFile, type Paths } from './paths.ts';
 import { endProcessesOf } from './processes.ts';
 import { isOwned, listSandboxes, releaseSandbox, sandboxFolder, sandboxIdPattern, usersOf } from './sandbox-record.ts';
@@ -11,7 +12,8 @@ export type Collected = { readonly removed: readonly string[]; readonly alive: r
 
 /**
  * Takes away what sandboxes left behind whose process is gone, as after a `kill -9`: processes, namespaces with their
- * TAPs and tables, and files. Sandboxes whose process lives are left alone.
+ * TAPs and tables, uplinks, with the last of these the host's table and forwarding, and files. Sandboxes whose process
+ * lives are left alone.
  *
  * @throws AggregateError when a step failed; the others were carried out
  */
@@ -19,6 +21,7 @@ export async function collectGarbage(paths: Paths, run: Run): Promise<Collected>
   return await withLock(lockFile(paths), {}, async () => {
     const removed: string[] = [];
     const alive: string[] = [];
+    const gone: number[] = [];
     const undo = new UndoStack();
     for (const { name, record } of await listSandboxes(paths)) {
       if (record !== undefined && (await isOwned(record))) {
@@ -34,7 +37,9 @@ export async function collectGarbage(paths: Paths, run: Run): Promise<Collected>
         if (sandboxIdPattern.test(name)) await deleteSlot(run, name);
         await releaseSandbox(paths, name);
       });
+      if (record !== undefined) gone.push(record.index);
     }
+    undo.push('take uplinks away', async () => await removeUplinks(run, paths, gone));
     await undo.unwind();
     return { removed, alive };
   });

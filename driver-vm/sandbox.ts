@@ -17,6 +17,8 @@ import type { EventContext } from '../ocsf/index.ts';
 import type { Policy } from '../policy/index.ts';
 import type { AcceleratorChoice } from './accelerator.ts';
 import { type ChannelHost, childEventsFd, startChannelHost } from './channel-host.ts';
+import { defaultPool, type Pool } from './direct/pool.ts';
+import { openUplink } from './direct/uplink.ts';
 import type { EventsFile } from './events-file.ts';
 import { openGatewaySocket } from './gateway-socket.ts';
 import { nextState, type State } from './lifecycle.ts';
@@ -40,12 +42,16 @@ export type SandboxOptions = {
   readonly memoryMiB: number;
   readonly policy: Policy;
   readonly direct: readonly DirectDestination[];
+  /** Where the addresses of a sandbox with direct rules come from. @default {@link defaultPool} */
+  readonly pool?: Pool;
   readonly context: EventContext;
   /** The run's secret in the log prefix. */
   readonly tag: string;
   readonly events: EventsFile;
   readonly allowUnlogged: boolean;
   readonly onProgress?: (line: string) => void;
+  /** Takes what a person should know and what does not keep the sandbox from starting. */
+  readonly onWarning?: (line: string) => void;
   /** @default {@link defaultTimeouts} */
   readonly timeouts?: Timeouts;
 };
@@ -86,7 +92,7 @@ export class Sandbox {
   /**
    * Makes a sandbox: its record, slot, gateway and event log. Nothing of it stays when it fails.
    *
-   * @throws NAME_INVALID, SANDBOX_EXISTS, POOL_EXHAUSTED, SLOT_FAILED, TUN_MISSING, NFT_REJECTED, EVENTS_UNWRITABLE, …
+   * @throws NAME_INVALID, SANDBOX_EXISTS, POOL_EXHAUSTED, SLOT_FAILED, TUN_MISSING, NFT_REJECTED, DIRECT_BLOCKED, EVENTS_UNWRITABLE, …
    */
   static async create(options: SandboxOptions): Promise<Sandbox> {
     const sandbox = new Sandbox(options);
@@ -208,6 +214,7 @@ export class Sandbox {
       this.#undo,
     );
     this.#slot = slot;
+    if (options.direct.length > 0) await this.#openUplink(slot, record.index);
     this.#mark('slot');
     const gateway = await openGatewaySocket(slot);
     this.#channel = await startChannelHost({
@@ -234,6 +241,11 @@ export class Sandbox {
     closeSync(options.events.fd);
     this.#undo.push('end the virtual machine', async () => await this.#endVmm());
     this.#mark('channel');
+  }
+
+  async #openUplink(slot: Slot, index: number): Promise<void> {
+    const { run, paths, direct, pool = defaultPool, onWarning = () => undefined } = this.#options;
+    await openUplink(run, { paths, pool, slot, index, direct, onWarning }, this.#undo);
   }
 
   /** A folder in which the channel process makes sockets that QEMU, and nobody else, can connect to. */

@@ -3,6 +3,7 @@ import { withFile } from 'tmp-promise';
 import { type Argv, escapeText, isTapwardenError, type Run, TapwardenError } from '../base/index.ts';
 import type { Ruleset, TableName } from './model.ts';
 import { renderRuleset } from './render.ts';
+import { validateElements } from './validate.ts';
 
 /** Where nft runs: `enter` stands before the command, for example `['ip', 'netns', 'exec', 'tw-a']`. */
 export type NftTarget = { readonly run: Run; readonly enter?: readonly string[] };
@@ -44,6 +45,60 @@ export async function checkRuleset(target: NftTarget, ruleset: Ruleset): Promise
  */
 export async function removeTable(target: NftTarget, table: TableName): Promise<void> {
   await nft(target, ['delete', 'table', table.family, table.name], table);
+}
+
+/** Elements of one set, as nft text: `{set: 'slots', elements: ['"twv0"', '"twv1"']}`. */
+export type SetElements = { readonly set: string; readonly elements: readonly string[] };
+
+/**
+ * Adds elements to sets of a table: all of them, or none. What is in a set already stays.
+ *
+ * @throws RULESET_INVALID when a name or an element has a form that nft would read otherwise
+ * @throws NFT_NOT_FOUND when the table or a set does not exist
+ * @throws NFT_REJECTED when nft or the kernel refuses them
+ */
+export async function addElements(target: NftTarget, table: TableName, sets: readonly SetElements[]): Promise<void> {
+  await changeElements(target, table, 'add', sets);
+}
+
+/**
+ * Deletes elements from sets of a table: all of them, or none.
+ *
+ * @throws NFT_NOT_FOUND when the table, a set or one of the elements does not exist
+ * @throws RULESET_INVALID, NFT_REJECTED as {@link addElements}
+ */
+export async function deleteElements(target: NftTarget, table: TableName, sets: readonly SetElements[]): Promise<void> {
+  await changeElements(target, table, 'delete', sets);
+}
+
+async function changeElements(
+  target: NftTarget,
+  table: TableName,
+  verb: 'add' | 'delete',
+  sets: readonly SetElements[],
+): Promise<void> {
+  for (const { set, elements } of sets) validateElements(table, set, elements);
+  const filled = sets.filter(({ elements }) => elements.length > 0);
+  if (filled.length === 0) return;
+  const lines = filled.map(
+    ({ set, elements }) => `${verb} element ${table.family} ${table.name} ${set} { ${elements.join(', ')} }\n`,
+  );
+  await loadText(target, lines.join(''), table, [], true);
+}
+
+/** The tables of a namespace. */
+export async function listTables(target: NftTarget): Promise<readonly { family: string; name: string }[]> {
+  const objects = parseListing(await nft(target, ['-j', 'list', 'tables'], { family: 'inet', name: '*' }));
+  return objects.flatMap(({ table }) =>
+    table === undefined ? [] : [{ family: String(table['family']), name: String(table['name']) }],
+  );
+}
+
+/**
+ * All that stands in a namespace, of every table, in nft's JSON form (libnftables-json(5)).
+ */
+export async function listRuleset(target: NftTarget): Promise<readonly NftObject[]> {
+  return parseListing(await nft(target, ['-j', 'list', 'ruleset'], { family: 'inet', name: '*' }));
 }
 
 /**
@@ -108,27 +163,39 @@ function parseListing(stdout: string): readonly NftObject[] {
 }
 
 /** nft reads a file and not its standard input, because `/dev/stdin` is no regular file everywhere; mode 0600. */
-async function loadText(target: NftTarget, text: string, table: TableName, flags: readonly string[]): Promise<string> {
+async function loadText(
+  target: NftTarget,
+  text: string,
+  table: TableName,
+  flags: readonly string[],
+  ofExisting = false,
+): Promise<string> {
   return await withFile(
     async ({ path }) => {
       await writeFile(path, text);
-      return await nft(target, [...flags, '-f', path], table);
+      return await nft(target, [...flags, '-f', path], table, ofExisting);
     },
     { prefix: 'tapwarden-', postfix: '.nft', mode: 0o600 },
   );
 }
 
-async function nft(target: NftTarget, args: readonly string[], table: TableName): Promise<string> {
+/** `ofExisting`: the command names what must be there already, so a name that is not found means just that. */
+async function nft(
+  target: NftTarget,
+  args: readonly string[],
+  table: TableName,
+  ofExisting = !args.includes('-f'),
+): Promise<string> {
   const argv: Argv = [...(target.enter ?? []), 'nft', ...args] as unknown as Argv;
   try {
     return (await target.run(argv)).stdout;
   } catch (error) {
-    throw classify(error, argv, args, table);
+    throw classify(error, argv, ofExisting, table);
   }
 }
 
 /** The one place that reads what nft says. Callers see codes. */
-function classify(error: unknown, argv: Argv, args: readonly string[], table: TableName): unknown {
+function classify(error: unknown, argv: Argv, ofExisting: boolean, table: TableName): unknown {
   if (isTapwardenError(error, 'PROGRAM_MISSING')) return argv[0] === 'nft' ? missing(error) : error;
   if (!isTapwardenError(error, 'COMMAND_FAILED')) return error;
   const stderr = String(error.details['stderr']);
@@ -136,7 +203,7 @@ function classify(error: unknown, argv: Argv, args: readonly string[], table: Ta
   const name = `${table.family} ${table.name}`;
   const first = escapeText(stderr.split('\n').find((line) => line.includes('rror:')) ?? stderr.trim(), 500);
   // Without `Error:` it is the program before nft that found something missing, as a namespace.
-  if (!args.includes('-f') && /^Error: (?:Could not process rule: )?No such file or directory/m.test(stderr)) {
+  if (ofExisting && /^(?:\S+: )?Error: (?:Could not process rule: )?No such file or directory/m.test(stderr)) {
     return new TapwardenError('NFT_NOT_FOUND', {
       message: `The table ${name}, or what was asked of it, does not exist: ${first}`,
       details: { table: name, stderr },

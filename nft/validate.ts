@@ -1,5 +1,5 @@
 import { escapeText, TapwardenError } from '../base/index.ts';
-import type { Chain, Hook, NftSet, Rule, Ruleset } from './model.ts';
+import type { Chain, Hook, NftSet, Rule, Ruleset, TableName } from './model.ts';
 
 /**
  * Checks a ruleset against what nft and the kernel take, and against the ways in which a fence fails open:
@@ -31,6 +31,17 @@ export function validateRuleset(ruleset: Ruleset): void {
     counter: new Set(counters),
   };
   for (const chain of chains) checkChain(chain, known);
+}
+
+/**
+ * Checks the elements that are to be added to a set of a table, or deleted from it.
+ *
+ * @throws RULESET_INVALID naming the place
+ */
+export function validateElements(table: TableName, set: string, elements: readonly string[]): void {
+  checkName(table.name, 'table');
+  checkName(set, 'set');
+  for (const element of elements) checkElement(element, `set ${set}`);
 }
 
 type References = Readonly<Record<'chain' | 'set' | 'counter', ReadonlySet<string>>>;
@@ -94,9 +105,11 @@ function checkSet(set: NftSet): void {
   if (set.flags?.includes('dynamic') === true && set.size === undefined) {
     fail(where, 'a set that packets fill needs a size');
   }
-  for (const element of set.elements ?? []) {
-    if (!/^[A-Za-z0-9_.:/" -]+$/.test(element)) fail(where, `'${escapeText(element)}' is not an element`);
-  }
+  for (const element of set.elements ?? []) checkElement(element, where);
+}
+
+function checkElement(element: string, where: string): void {
+  if (!/^[A-Za-z0-9_.:/" -]+$/.test(element)) fail(where, `'${escapeText(element)}' is not an element`);
 }
 
 function checkKnown(name: string | undefined, kind: keyof References, known: References, where: string): void {

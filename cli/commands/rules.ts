@@ -1,4 +1,4 @@
-import { directDestinations, slotRuleset } from '../../driver-vm/index.ts';
+import { directDestinations, hostRuleset, poolOf, slotRuleset } from '../../driver-vm/index.ts';
 import { renderRuleset } from '../../nft/index.ts';
 import { fenceRuleset, guestRuleset } from '../../supervisor/index.ts';
 import type { Command } from '../context.ts';
@@ -19,7 +19,7 @@ comment. Needs no root and loads nothing. The tag in the log prefix is a secret 
 
   --policy FILE         the egress policy, YAML or JSON
   --allow HOST:PORT     one more destination; may be repeated
-  --json                {"slot": TEXT, "guest": TEXT, "fence": TEXT}
+  --json                {"slot": TEXT, "guest": TEXT, "fence": TEXT}, and "host": TEXT with direct rules
 `,
   run: async (context, args) => {
     const { values } = readOptions('rules', args, {
@@ -28,10 +28,11 @@ comment. Needs no root and loads nothing. The tag in the log prefix is a secret 
       json: { type: 'boolean' },
     });
     const { policy } = await loadPolicy(values.policy, values.allow ?? []);
-    const direct = await directDestinations(policy);
+    const direct = await directDestinations(policy, poolOf(context.env));
     const rulesets = {
       slot: renderRuleset(slotRuleset(direct)),
       guest: renderRuleset(guestRuleset(direct)),
+      ...(direct.length === 0 ? {} : { host: renderRuleset(hostRuleset()) }),
       fence: renderRuleset(fenceRuleset({ tag: exampleTag, log: true, direct })),
     };
     if (values.json === true) {
@@ -40,6 +41,7 @@ comment. Needs no root and loads nothing. The tag in the log prefix is a secret 
     }
     const parts = [
       ['On the host, in the slot', rulesets.slot],
+      ...(rulesets.host === undefined ? [] : [['On the host, for all slots with direct rules', rulesets.host]]),
       ["In the guest, in the supervisor's namespace", rulesets.guest],
       ["In the guest, in the workload's namespace: the fence", rulesets.fence],
     ];

@@ -8,6 +8,7 @@ import {
   type ExecEnd,
   type ExecRequest,
   openEventsFile,
+  poolOf,
   prepareMachine,
   type RunSummary,
   Sandbox,
@@ -173,7 +174,8 @@ async function runToEnd(
   requireRoot();
   const loaded = Date.now();
   const policy = await loadPolicy(options.policyFile, options.allow);
-  const direct = await directDestinations(policy.policy);
+  const pool = poolOf(context.env);
+  const direct = await directDestinations(policy.policy, pool);
   const guestDir = context.env['TAPWARDEN_GUEST_DIR'];
   const machine = await prepareMachine({
     stateDir: context.paths.stateDir,
@@ -196,11 +198,13 @@ async function runToEnd(
       memoryMiB: options.memoryMiB,
       policy: policy.policy,
       direct,
+      pool,
       context: eventContext(options, policy, machine.workload),
       tag: makeLogTag(randomBytes(16)),
       events,
       allowUnlogged: options.allowUnlogged,
       onProgress: (line) => progress.step(line),
+      onWarning: (line) => progress.say(line),
     });
     try {
       return await useSandbox(sandbox, options, signals, progress, onSummary);
