@@ -59,9 +59,8 @@ const now = (): number => performance.timeOrigin + performance.now();
 export const phases = [
   { name: 'load', from: 'spawned', to: 'loaded', what: "Node starts and loads the command's modules" },
   { name: 'prepare', from: 'loaded', to: 'prepared', what: 'policy, images and accelerator are looked up' },
-  { name: 'slot', from: 'prepared', to: 'slot', what: 'event log, record, slot and its table' },
-  { name: 'channel', from: 'slot', to: 'channel', what: "gateway's socket and channel process" },
-  { name: 'vmm', from: 'channel', to: 'kernel', what: "QEMU starts, until the guest's kernel counts time" },
+  { name: 'create', from: 'prepared', to: 'created', what: 'event log, record; slot and channel process side by side' },
+  { name: 'vmm', from: 'created', to: 'kernel', what: "QEMU starts, until the guest's kernel counts time" },
   { name: 'boot', from: 'kernel', to: 'hello', what: "the guest's kernel, init, and Node until it says hello" },
   { name: 'setup', from: 'hello', to: 'ready', what: 'the guest builds its fence and the workload environment' },
   { name: 'start', from: 'ready', to: 'started', what: 'bubblewrap and the command start' },

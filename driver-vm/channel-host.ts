@@ -16,7 +16,6 @@ const program = fileURLToPath(new URL('./unprivileged/main.js', import.meta.url)
 export type ChannelHostOptions = {
   readonly uid: number;
   readonly config: ChannelConfig;
-  readonly gateway: Server;
   /** Descriptor of the event log; the child has it as `config.eventsFd`, which is 4. */
   readonly eventsFd: number;
 };
@@ -52,10 +51,13 @@ export class ChannelHost {
     });
   }
 
-  /** Sends a message; one to a process that has ended is dropped, and its end is what the next wait sees. */
+  /**
+   * Sends a message, and with it a listening socket, which is the other process's alone from then on. A message to a
+   * process that has ended is dropped, and its end is what the next wait sees.
+   */
   send(message: ParentMessage, handle?: Server): void {
-    if (!this.#child.process.connected) return;
-    this.#child.process.send(message, handle, {}, () => undefined);
+    if (this.#child.process.connected) this.#child.process.send(message, handle, {}, () => handle?.close());
+    else handle?.close();
   }
 
   /**
@@ -134,7 +136,7 @@ export async function startChannelHost(options: ChannelHostOptions): Promise<Cha
     },
   );
   const host = new ChannelHost(child);
-  host.send({ kind: 'start', config: options.config }, options.gateway);
+  host.send({ kind: 'start', config: options.config });
   await host.next('listening');
   return host;
 }

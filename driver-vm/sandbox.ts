@@ -130,13 +130,8 @@ export class Sandbox {
    */
   async start(): Promise<void> {
     const to = nextState(this.#state, 'start');
-    try {
-      await this.#boot();
-    } catch (error) {
-      if (!isTapwardenError(error, 'VM_BOOT_TIMEOUT')) throw error;
-      this.#options.onProgress?.('the guest did not come up in time; booting once more');
-      await this.#boot();
-    }
+    const begun = await Promise.allSettled([this.#bootOrTwice(), this.#openGateway()]);
+    for (const result of begun) if (result.status === 'rejected') throw result.reason;
     this.#mark('ready');
     this.#state = to;
   }
@@ -208,18 +203,24 @@ export class Sandbox {
     this.#users = usersOf(record.index);
     this.#undo.push('end the processes of the sandbox', async () => await endProcessesOf(this.#users));
     const sockets = await this.#makeSocketFolder();
-    const slot = await makeSlot(
-      options.run,
-      { id: options.id, vmmUid: this.#users.vmm, direct: options.direct },
-      this.#undo,
-    );
-    this.#slot = slot;
-    if (options.direct.length > 0) await this.#openUplink(slot, record.index);
+    // Neither needs the other. Both are awaited, whatever becomes of one, so that what they made is known to the undo stack.
+    const made = await Promise.allSettled([this.#makeSlot(record.index), this.#startChannel(sockets)]);
+    for (const result of made) if (result.status === 'rejected') throw result.reason;
+    this.#undo.push('end the virtual machine', async () => await this.#endVmm());
+    this.#mark('created');
+  }
+
+  async #makeSlot(index: number): Promise<void> {
+    const { run, id, direct } = this.#options;
+    this.#slot = await makeSlot(run, { id, vmmUid: this.#users.vmm, direct }, this.#undo);
+    if (direct.length > 0) await this.#openUplink(this.#slot, index);
     this.#mark('slot');
-    const gateway = await openGatewaySocket(slot);
-    this.#channel = await startChannelHost({
+  }
+
+  async #startChannel(sockets: string): Promise<void> {
+    const options = this.#options;
+    const channel = await startChannelHost({
       uid: this.#users.channel,
-      gateway,
       eventsFd: options.events.fd,
       config: {
         context: options.context,
@@ -235,12 +236,17 @@ export class Sandbox {
         allowUnlogged: options.allowUnlogged,
       },
     });
-    const channel = this.#channel;
+    this.#channel = channel;
     this.#undo.push('end the channel process', async () => await channel.kill());
-    gateway.close();
     closeSync(options.events.fd);
-    this.#undo.push('end the virtual machine', async () => await this.#endVmm());
     this.#mark('channel');
+  }
+
+  /** Opens the gateway while the guest boots, which takes longer. No workload runs before it is open. */
+  async #openGateway(): Promise<void> {
+    const server = await openGatewaySocket(this.#theSlot());
+    this.#theChannel().send({ kind: 'gateway' }, server);
+    this.#mark('gateway');
   }
 
   async #openUplink(slot: Slot, index: number): Promise<void> {
@@ -256,6 +262,16 @@ export class Sandbox {
     // Set-group-id: what is made in it belongs to QEMU's group.
     await chmod(folder, 0o2750);
     return folder;
+  }
+
+  async #bootOrTwice(): Promise<void> {
+    try {
+      await this.#boot();
+    } catch (error) {
+      if (!isTapwardenError(error, 'VM_BOOT_TIMEOUT')) throw error;
+      this.#options.onProgress?.('the guest did not come up in time; booting once more');
+      await this.#boot();
+    }
   }
 
   async #boot(): Promise<void> {
@@ -274,10 +290,8 @@ export class Sandbox {
     const options = this.#options;
     const sockets = join(sandboxFolder(options.paths, options.id), 'sockets');
     this.#vmmErrors = '';
-    const slot = this.#slot;
-    if (slot === undefined) throw new TapwardenError('BUG', { message: 'The sandbox has no slot' });
     const vmm = startVmm(
-      slot.enter,
+      this.#theSlot().enter,
       { uid: this.#users.vmm, gid: this.#users.vmm },
       {
         guest: options.guest,
@@ -376,6 +390,11 @@ export class Sandbox {
     vmm.process.kill('SIGKILL');
     await vmm.ended;
     this.#vmm = undefined;
+  }
+
+  #theSlot(): Slot {
+    if (this.#slot !== undefined) return this.#slot;
+    throw new TapwardenError('BUG', { message: 'The sandbox has no slot' });
   }
 
   #theChannel(): ChannelHost {

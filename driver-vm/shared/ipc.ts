@@ -3,7 +3,7 @@ import type { DirectDestination } from '../../nft/index.ts';
 import type { EventContext } from '../../ocsf/index.ts';
 import type { Policy } from '../../policy/index.ts';
 
-/** What the channel process is told once, with the gateway's listening socket beside it. */
+/** What the channel process is told once. */
 export type ChannelConfig = {
   readonly context: EventContext;
   readonly accelerator: 'kvm' | 'tcg';
@@ -31,6 +31,8 @@ export type ExecRequest = {
 /** From the privileged process to the channel process. */
 export type ParentMessage =
   | { readonly kind: 'start'; readonly config: ChannelConfig }
+  /** The gateway may open: its listening socket comes with this message. */
+  | { readonly kind: 'gateway' }
   | ({ readonly kind: 'exec' } & ExecRequest)
   | { readonly kind: 'signal'; readonly signal: number }
   /** The boot is given up: forget its connection and console. Answered by `console`. */

@@ -44,7 +44,9 @@ export class ChannelProcess {
   async onParentMessage(message: ParentMessage, handle?: Server): Promise<void> {
     switch (message.kind) {
       case 'start':
-        return await this.#start(message.config, handle);
+        return await this.#start(message.config);
+      case 'gateway':
+        return await this.#openGateway(handle);
       case 'reset':
         this.#connection?.close();
         this.#connection = undefined;
@@ -76,8 +78,7 @@ export class ChannelProcess {
     });
   }
 
-  async #start(config: ChannelConfig, handle: Server | undefined): Promise<void> {
-    if (handle === undefined) throw new TapwardenError('BUG', { message: 'The gateway has no listening socket' });
+  async #start(config: ChannelConfig): Promise<void> {
     this.#config = config;
     this.#log = EventLog.fromFd(config.eventsFd, {
       startSequence: config.startSequence,
@@ -92,16 +93,23 @@ export class ChannelProcess {
       now: Date.now,
     });
     this.#recorder = recorder;
-    const onOutcome = (outcome: Parameters<Recorder['request']>[0]): void => {
-      this.#guarded(() => recorder.request(outcome));
-    };
-    this.#gateway = await startGateway({ policy: config.policy, server: handle, onOutcome });
     await listenForVmm(config.channelSocket, (socket) => this.#connect(socket));
     await listenForVmm(config.consoleSocket, (socket) => {
       socket.on('data', (piece) => this.#console.push(piece));
       socket.on('error', () => socket.destroy());
     });
     this.#parent.send({ kind: 'listening' });
+  }
+
+  async #openGateway(server: Server | undefined): Promise<void> {
+    const [config, recorder] = [this.#config, this.#recorder];
+    if (config === undefined || recorder === undefined || server === undefined) {
+      throw new TapwardenError('BUG', { message: 'The gateway has no configuration, or no listening socket' });
+    }
+    const onOutcome = (outcome: Parameters<Recorder['request']>[0]): void => {
+      this.#guarded(() => recorder.request(outcome));
+    };
+    this.#gateway = await startGateway({ policy: config.policy, server, onOutcome });
   }
 
   #connect(socket: Socket): void {
