@@ -3,7 +3,7 @@ import { phases, phasesOf } from './run.ts';
 import { summarize } from './summary.ts';
 
 const steps = {
-  ...{ spawned: 0, loaded: 200, prepared: 240, slot: 300, channel: 500, vmm: 501, hello: 3500, ready: 4500 },
+  ...{ spawned: 0, loaded: 200, prepared: 240, created: 500, vmm: 501, hello: 3500, ready: 4500 },
   ...{ started: 4800, exited: 4900, settled: 5000, stopped: 5020, deleted: 5040, ended: 5060, guestBootMs: 2500 },
 };
 
