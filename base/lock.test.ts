@@ -15,6 +15,7 @@ async function holder(path: string, holdMs: number): Promise<Child> {
     await withLock(${JSON.stringify(path)}, {}, async () => {
       console.log('held');
       await new Promise((resolve) => setTimeout(resolve, ${holdMs}));
+      console.log(Date.now());
     });`;
   const child = start([process.execPath, '--input-type=module', '-e', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -39,12 +40,14 @@ function freshPath(): string {
 test('withLock() lets one process in at a time, and says when it waits', async (t) => {
   const path = freshPath();
   const other = await holder(path, 600);
-  const begun = Date.now();
+  const left = new Promise((resolve) => other.process.stdout?.once('data', resolve));
   let waited = 0;
+  let entered = 0;
   await withLock(path, { onWait: () => (waited += 1) }, async () => {
-    t.true(Date.now() - begun >= 400);
+    entered = Date.now();
   });
   t.is(waited, 1);
+  t.true(entered >= Number(await left));
   t.is((await other.ended).status, 0);
 });
 

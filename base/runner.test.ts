@@ -128,7 +128,7 @@ test('run() passes each line on before it is done, of both outputs, without glui
   t.is(many.at(-1), '50000');
 });
 
-// Escaping so many bytes takes this thread seconds, which would upset the time limits of the others.
+// So many bytes keep this thread busy, which would upset the time limits of the others.
 test.serial('run() refuses output of more than 16 MiB, whatever bytes it is, and lives', async (t) => {
   t.timeout(60_000);
   await t.throwsAsync(run(shell('exec head -c 17000000 /dev/zero')), {

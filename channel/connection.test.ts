@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { withDir } from 'tmp-promise';
 import type { TapwardenError } from '../base/index.ts';
+import { until } from '../e2e/support/until.ts';
 import { Connection, type ConnectionHandlers } from './connection.ts';
 import { encodeFrame } from './frame.ts';
 
@@ -41,7 +42,7 @@ test('Connection carries messages and stream data in order, both ways', async (t
     const a = new Connection(near, handlers(left));
     const b = new Connection(far, handlers(right));
     await Promise.all([a.send({ n: 1 }), a.sendData(7, 1, Buffer.from('out')), a.send({ n: 2 }), b.send({ n: 3 })]);
-    await sleep(50);
+    await until(() => right.length >= 3 && left.length >= 1);
     t.deepEqual(right, [{ n: 1 }, [7, 1, 'out'], { n: 2 }]);
     t.deepEqual(left, [{ n: 3 }]);
   });
@@ -54,8 +55,9 @@ test('Connection cuts stream data into frames of 64 KiB, and sends none for no b
     new Connection(far, { ...handlers([]), onData: (_exec, _stream, payload) => sizes.push(payload.length) });
     await a.sendData(1, 0, Buffer.alloc(150_000));
     await a.sendData(1, 0, Buffer.alloc(0));
-    await sleep(50);
-    t.deepEqual(sizes, [65_536, 65_536, 18_928]);
+    await a.sendData(1, 0, Buffer.alloc(1));
+    await until(() => sizes.length >= 4);
+    t.deepEqual(sizes, [65_536, 65_536, 18_928, 1]);
   });
 });
 
@@ -80,7 +82,7 @@ test('Connection makes its sender wait for a reader that is slow, and loses noth
     new Connection(far, { ...handlers([]), onData: (_exec, _stream, payload) => (received += payload.length) });
     far.resume();
     await sending;
-    await sleep(50);
+    await until(() => received >= 512 * 65_536);
     t.is(received, 512 * 65_536);
   });
 });
@@ -90,7 +92,7 @@ test('Connection tells once that the other side is gone, and a send after that d
     const log: unknown[] = [];
     const a = new Connection(near, handlers(log));
     far.destroy();
-    await sleep(50);
+    await until(() => log.length > 0);
     t.deepEqual(log, ['CHANNEL_CLOSED']);
     t.true(a.closed);
     await a.send({ late: true });
@@ -122,9 +124,9 @@ test('Connection ends with CHANNEL_PROTOCOL when the other side breaks it, after
     });
     const good = encodeFrame({ kind: 'message', payload: Buffer.from('{"n":1}') }, 1);
     far.write(good);
-    await sleep(30);
+    await until(() => log.length > 0);
     far.write(Buffer.from('garbage that is no frame'));
-    await sleep(50);
+    await until(() => reason !== undefined);
     t.deepEqual(log, [{ n: 1 }]);
     t.is(reason?.code, 'CHANNEL_PROTOCOL');
     t.true(a.closed);
@@ -138,7 +140,7 @@ test('Connection passes good frames on that came in one piece with a bad one', a
     new Connection(near, handlers(log));
     const good = encodeFrame({ kind: 'message', payload: Buffer.from('{"n":1}') }, 1);
     far.write(Buffer.concat([good, Buffer.from('garbage that is no frame')]));
-    await sleep(50);
+    await until(() => log.length >= 2);
     t.deepEqual(log, [{ n: 1 }, 'CHANNEL_PROTOCOL']);
   });
 });
@@ -164,7 +166,7 @@ test('Connection treats what a handler throws as the end', async (t) => {
       },
     });
     far.write(encodeFrame({ kind: 'message', payload: Buffer.from('1') }, 1));
-    await sleep(50);
+    await until(() => log.length > 0);
     t.deepEqual(log, ['CHANNEL_CLOSED']);
   });
 });
@@ -180,7 +182,7 @@ test('Connection passes nothing on behind a frame over which a handler closed it
       },
     });
     far.write(Buffer.concat([1, 2].map((n) => encodeFrame({ kind: 'message', payload: Buffer.from(`${n}`) }, n))));
-    await sleep(50);
+    await until(() => near.destroyed);
     t.deepEqual(log, ['1']);
   });
 });

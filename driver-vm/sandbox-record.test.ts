@@ -8,6 +8,7 @@ import type { Paths } from './paths.ts';
 import {
   checkSandboxId,
   claimSandbox,
+  firstIndexOf,
   isOwned,
   listSandboxes,
   releaseSandbox,
@@ -27,6 +28,8 @@ function freshPaths(): Paths {
   return { stateDir: join(folder, `${count}`, 'state'), runDir: join(folder, `${count}`, 'run') };
 }
 
+const stepsFrom = (paths: Paths, step: number): number => (firstIndexOf(paths) + step) % 32_768;
+
 test('checkSandboxId() takes 1 to 32 characters a-z, 0-9 and "-", the first no "-"', (t) => {
   for (const id of ['a', '0', 'a-b', 'x'.repeat(32)]) t.is(checkSandboxId(id), id);
   for (const id of ['', '-a', 'A', 'a_b', 'a.b', '../a', 'a/b', 'a\n', 'ä', 'x'.repeat(33), '.new-1']) {
@@ -39,7 +42,7 @@ test('claimSandbox() writes a record that names its owner, in a folder that othe
   const record = await claimSandbox(paths, 'a');
   t.deepEqual(record, {
     id: 'a',
-    index: 0,
+    index: firstIndexOf(paths),
     owner: { pid: process.pid, startTime: (await startTimeOf(process.pid)) ?? '' },
   });
   t.deepEqual(JSON.parse(await readFile(join(sandboxFolder(paths, 'a'), 'record.json'), 'utf8')), record);
@@ -54,13 +57,38 @@ test('claimSandbox() gives each sandbox the lowest free index, and so users of i
   const records = [await claimSandbox(paths, 'a'), await claimSandbox(paths, 'b'), await claimSandbox(paths, 'c')];
   t.deepEqual(
     records.map(({ index }) => index),
-    [0, 1, 2],
+    [0, 1, 2].map((step) => stepsFrom(paths, step)),
   );
   await releaseSandbox(paths, 'b');
-  t.is((await claimSandbox(paths, 'd')).index, 1);
+  t.is((await claimSandbox(paths, 'd')).index, stepsFrom(paths, 1));
   const uids = [0, 1, 2].flatMap((index) => Object.values(usersOf(index)));
   t.is(new Set(uids).size, 6);
   t.true(uids.every((uid) => uid > 1_000_000));
+});
+
+test('claimSandbox() passes over an index whose users have processes', async (t) => {
+  if (process.geteuid?.() !== 0) {
+    t.log('skipped: only root can start a process as another user');
+    t.pass();
+    return;
+  }
+  const paths = freshPaths();
+  const { channel } = usersOf(firstIndexOf(paths));
+  const squatter = start(['setpriv', `--reuid=${channel}`, '--clear-groups', 'sh', '-c', 'echo x; exec sleep 20'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await new Promise((resolve) => squatter.process.stdout?.once('data', resolve));
+  t.is((await claimSandbox(paths, 'a')).index, stepsFrom(paths, 1));
+  squatter.process.kill('SIGKILL');
+  await squatter.ended;
+});
+
+test('firstIndexOf() spreads run directories over all indices', (t) => {
+  const first = (runDir: string): number => firstIndexOf({ stateDir: '/s', runDir });
+  t.is(first('/run/tapwarden'), first('/run/tapwarden'));
+  const indices = Array.from({ length: 200 }, (_, number) => first(`/run/tapwarden-${number}`));
+  t.true(new Set(indices).size > 190);
+  t.true(indices.every((index) => index >= 0 && index <= 32_767));
 });
 
 test('claimSandbox() gives claims of several processes at once different indices', async (t) => {
@@ -75,7 +103,7 @@ test('claimSandbox() gives claims of several processes at once different indices
   const indices = (await listSandboxes(paths)).map(({ record }) => record?.index ?? -1);
   t.deepEqual(
     indices.toSorted((a, b) => a - b),
-    Array.from({ length: 12 }, (_, index) => index),
+    Array.from({ length: 12 }, (_, step) => stepsFrom(paths, step)).toSorted((a, b) => a - b),
   );
 });
 
@@ -86,7 +114,7 @@ test('claimSandbox() refuses an id that is taken, also at the same time, and lea
   const refused = results.find((result) => result.status === 'rejected');
   t.is(refused?.reason.code, 'SANDBOX_EXISTS');
   t.deepEqual(await readdir(paths.runDir), ['a']);
-  t.is((await listSandboxes(paths))[0]?.record?.index, 0);
+  t.is((await listSandboxes(paths))[0]?.record?.index, firstIndexOf(paths));
 });
 
 test('claimSandbox() refuses a bad id before it makes anything', async (t) => {

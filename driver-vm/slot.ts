@@ -87,8 +87,10 @@ export async function readSlotDrops(run: Run, slot: Slot): Promise<Readonly<Reco
   }
 }
 
-// No IPv6 of its own on links that appear later; no answer to pings from a network that is nobody's.
+// A new namespace takes the host's IPv4 settings over, forwarding among them. No IPv6 of its own on links that appear
+// later.
 const settings = `
+echo 0 >/proc/sys/net/ipv4/ip_forward
 for scope in default all; do
   [ ! -e /proc/sys/net/ipv6/conf/$scope/disable_ipv6 ] || echo "$IP6" >/proc/sys/net/ipv6/conf/$scope/disable_ipv6
   [ ! -e /proc/sys/net/ipv6/conf/$scope/accept_ra ] || echo 0 >/proc/sys/net/ipv6/conf/$scope/accept_ra

@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
+import { isRequired } from './tier.ts';
 
 /** Why tests that need root cannot run here, or `undefined` when they can. */
 function reasonNotToRun(): string | undefined {
@@ -7,7 +8,7 @@ function reasonNotToRun(): string | undefined {
 
 /**
  * Declares a test of the kernel tier, one at a time. Where it cannot run it is skipped with its reason in the log, and
- * fails with `REQUIRE` in the environment.
+ * fails where `REQUIRE` names the tier.
  */
 export function kernelTest(title: string, body: (t: ExecutionContext) => Promise<void>): void {
   const reason = reasonNotToRun();
@@ -17,7 +18,7 @@ export function kernelTest(title: string, body: (t: ExecutionContext) => Promise
   }
   test.serial(title, (t) => {
     t.log(`skipped: ${reason}`);
-    if (process.env['REQUIRE'] === undefined) t.pass();
-    else t.fail(reason);
+    if (isRequired('kernel')) t.fail(reason);
+    else t.pass();
   });
 }
