@@ -1,4 +1,4 @@
-import { createRtNetlink } from 'netlink';
+import type { createRtNetlink } from 'netlink';
 import { messageOf } from '../../base/index.ts';
 import { type AddressRange, formatAddress } from '../../policy/index.ts';
 
@@ -79,6 +79,8 @@ const ipv4 = 2;
 const ipv6 = 10;
 
 async function withNetlink<T>(body: (netlink: ReturnType<typeof createRtNetlink>) => Promise<T>): Promise<T> {
+  // A native module, a quarter of all that a run would load, and few policies have direct rules.
+  const { createRtNetlink } = await import('netlink');
   const netlink = createRtNetlink();
   try {
     return await body(netlink);
