@@ -114,6 +114,7 @@ show_tap() {
     /^ok [0-9]+ - / { good++; sub(/^ok [0-9]+ - /, ""); print "  ✔ " $0; next }
     /^not ok [0-9]+ - / { bad++; sub(/^not ok [0-9]+ - /, ""); print "  ✘ " $0; next }
     /^(TAP version|1\.\.[0-9]+$|# (tests|pass|fail|skip|todo) [0-9]+$|$)/ { next }
+    /^# .* hook( for .*)?$/ { next }
     { print "    " $0 }
     { fflush() }
     END { print good + 0, bad + 0, skipped + 0 > sums }
