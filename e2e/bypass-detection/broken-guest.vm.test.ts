@@ -4,12 +4,18 @@ import { vmTest } from '../support/vm-test.ts';
 
 /** An nft that checks rulesets and loads none. */
 const failingNft = `#!/bin/busybox sh
-[ "$1" != -f ] || {
+case " $* " in
+*' --check '*) exec /usr/sbin/nft.shipped "$@" ;;
+*' -f '*)
 	echo 'Error: Could not process rule: Operation not supported' >&2
 	exit 1
-}
+	;;
+esac
 exec /usr/sbin/nft.shipped "$@"
 `;
+
+/** An nft that loads nothing either, and says that all went well. */
+const idleNft = '#!/bin/busybox sh\nexit 0\n';
 
 /** Guests that cannot build the fence, by what is wrong with them: the code, and what the error names. */
 const broken: readonly {
@@ -39,6 +45,12 @@ const broken: readonly {
     },
     code: 'NFT_REJECTED',
     says: /refused the ruleset of table inet tapwarden_guest: Error: Could not process rule: Operation not supported/,
+  },
+  {
+    title: 'whose nft does nothing and ends in order',
+    changes: { programs: { '/usr/sbin/nft': idleNft }, without: ['/usr/sbin/nft'] },
+    code: 'NFT_REJECTED',
+    says: /the kernel told of 0 of \d+ rules of table inet tapwarden_guest/,
   },
   {
     title: 'whose supervisor cannot start',
