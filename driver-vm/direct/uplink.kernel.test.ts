@@ -136,6 +136,44 @@ kernelTest('openUplink: a host that is a router stays one, with all its settings
   });
 });
 
+kernelTest(
+  'openUplink: on a kernel that forwards IPv6 for all interfaces or for none, the host routes for slots alone',
+  async (t) => {
+    await withDirectHost(async (host) => {
+      await host.scratch.run(['ip', '-batch', '-'], {
+        input:
+          'link add other0 type veth peer name other1\naddress add 2001:db8:71::1/64 dev other0 nodad\nlink set other0 up\nlink set other1 up\n',
+      });
+      await host.run('sysctl', '-qw', 'net.ipv6.conf.other0.forwarding=1');
+      await host.run('ip', '-n', 'world', 'route', 'add', '2001:db8:71::/64', 'via', host6);
+      const before = await host.state();
+      const { index, error } = await host.perform({ kind: 'open', id: 'a', policy: ip46, ip6ByLink: false });
+      t.is(error, undefined);
+      t.regex(await host.state(), /ipv6\/conf\/all\/forwarding:1$/m);
+      await host.send('tw-a', world6, udpPort);
+      await host.send('tw-a', world4, udpPort);
+      t.deepEqual(host.world.heard(), [`udp6 ${udpPort} ${host6}`, `udp4 ${udpPort} ${host4}`]);
+      await host.send('world', '2001:db8:71::2', 22);
+      t.is(await host.counter('denied_routed'), 1);
+      await host.perform({ kind: 'close', id: 'a', index });
+      t.is(await host.state(), before, 'every interface is put back');
+    });
+  },
+);
+
+kernelTest('openUplink: a host that lives on router advertisements keeps its routes', async (t) => {
+  await withDirectHost(async (host) => {
+    await host.run('ip', '-6', 'route', 'add', 'default', 'via', world6, 'dev', link, 'proto', 'ra');
+    await host.run('sysctl', '-qw', `net.ipv6.conf.${link}.accept_ra=1`);
+    const before = await host.state();
+    const { error } = await host.perform({ kind: 'open', id: 'a', policy: ip46, ip6ByLink: false });
+    t.is(error?.code, 'FORWARDING_UNSAFE');
+    t.is(await host.state(), before);
+    await host.run('sysctl', '-qw', `net.ipv6.conf.${link}.accept_ra=2`);
+    t.is((await host.perform({ kind: 'open', id: 'b', policy: ip46, ip6ByLink: false })).error, undefined);
+  });
+});
+
 kernelTest('closeUplink: a host that somebody made a router meanwhile stays one', async (t) => {
   await withDirectHost(async (host) => {
     const { index } = await host.perform({ kind: 'open', id: 'a', policy: ip4 });
