@@ -1,4 +1,12 @@
-export { type AddressRange, contains, formatAddress, formatRange, knownRange, parseAddressRange } from './address.ts';
+export {
+  type AddressRange,
+  contains,
+  formatAddress,
+  formatRange,
+  knownRange,
+  parseAddress,
+  parseAddressRange,
+} from './address.ts';
 export { addRules, parseAllow } from './allow.ts';
 export { type AddressDecision, type AddressRequest, checkAddress, type ForbiddenRange } from './check-address.ts';
 export { compileDirect, type DirectEntry, type DirectSets, hasDirect } from './compile-direct.ts';

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { errnoOf, list, messageOf, object, readShape, TapwardenError, text } from '../../base/index.ts';
 import type { Paths } from '../paths.ts';
 import {
+  type ForwardingFacts,
   type ForwardingPlan,
   host4,
   planForwarding,
@@ -40,19 +41,26 @@ export async function readChanges(paths: Paths): Promise<readonly Switch[]> {
   return record?.switches ?? [];
 }
 
+/** What direct egress asks of the host. */
+export type ForwardingNeeds = Pick<ForwardingFacts, 'egress4' | 'egress6'> & {
+  /** Whether IPv6 may be switched on by interface, where the kernel can. */
+  readonly ip6ByLink: boolean;
+};
+
 /**
- * Reads how the host stands and plans what has to change; nothing is changed. Egress interfaces are those by which
- * direct traffic leaves, by family.
+ * Reads how the host stands and plans what has to change; nothing is changed.
  *
  * @throws FORWARDING_UNSAFE as {@link planForwarding}
  */
 export async function readForwardingPlan(
   network: HostNetwork,
-  egress4: readonly string[],
-  egress6: readonly string[],
+  { egress4, egress6, ip6ByLink }: ForwardingNeeds,
 ): Promise<ForwardingPlan> {
   const all6 = await readdir('/proc/sys/net/ipv6/conf').catch(() => []);
-  const paths = [...switchesOf(egress4, egress6), ...all6.map((link) => `net/ipv6/conf/${link}/forwarding`)];
+  const paths = [
+    ...switchesOf(egress4, ip6ByLink ? egress6 : []),
+    ...all6.map((link) => `net/ipv6/conf/${link}/forwarding`),
+  ];
   const values = new Map<string, string>();
   for (const path of paths) {
     const value = await readSwitch(path);

@@ -15,7 +15,13 @@ import { closeUplink, openUplink } from './uplink.ts';
 
 /** What to do. `policy` is YAML. `at` is the number of the command, from 0, at which something goes wrong. */
 export type Job =
-  | { readonly kind: 'open'; readonly id: string; readonly policy: string; readonly wrong?: Wrong }
+  | {
+      readonly kind: 'open';
+      readonly id: string;
+      readonly policy: string;
+      readonly wrong?: Wrong;
+      readonly ip6ByLink?: boolean;
+    }
   | { readonly kind: 'close'; readonly id: string; readonly index: number }
   | { readonly kind: 'gc' };
 
@@ -47,7 +53,7 @@ async function perform(job: Job): Promise<Answer> {
   }
 }
 
-async function open({ id, policy, wrong }: Extract<Job, { kind: 'open' }>): Promise<Answer> {
+async function open({ id, policy, wrong, ip6ByLink = true }: Extract<Job, { kind: 'open' }>): Promise<Answer> {
   const undo = new UndoStack();
   const warnings: string[] = [];
   let commands = 0;
@@ -66,7 +72,7 @@ async function open({ id, policy, wrong }: Extract<Job, { kind: 'open' }>): Prom
   try {
     const slot = await makeSlot(run, { id, vmmUid: 65_534, direct }, undo);
     const onWarning = (line: string): void => void warnings.push(line);
-    await openUplink(counted, { paths, pool, slot, index, direct, onWarning }, undo);
+    await openUplink(counted, { paths, pool, slot, index, direct, onWarning, ip6ByLink }, undo);
     return { index, commands, warnings };
   } catch (error) {
     await undo.unwind();

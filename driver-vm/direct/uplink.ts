@@ -40,6 +40,8 @@ export type UplinkOptions = {
   readonly direct: readonly DirectDestination[];
   /** Takes what a person should know and what does not keep a sandbox from starting. */
   readonly onWarning: (line: string) => void;
+  /** Whether to let single interfaces forward IPv6, where the kernel can; `false` is as on one that cannot. @default true */
+  readonly ip6ByLink?: boolean;
 };
 
 /** The host's end of a sandbox's veth: `'twv7'` for index 7. */
@@ -58,7 +60,7 @@ export const uplinkName = (index: number): string => `twv${index}`;
  * @throws NFT_REJECTED, SLOT_FAILED, LOCK_TIMEOUT when a step fails
  */
 export async function openUplink(run: Run, options: UplinkOptions, undo: UndoStack): Promise<void> {
-  const { paths, pool, slot, index, direct, onWarning } = options;
+  const { paths, pool, slot, index, direct, onWarning, ip6ByLink = true } = options;
   const link = uplinkName(index);
   const egress = await findEgress(await readHostNetwork(), direct);
   for (const { destination } of egress.filter(({ interfaces }) => interfaces.length === 0)) {
@@ -70,7 +72,11 @@ export async function openUplink(run: Run, options: UplinkOptions, undo: UndoSta
     refuseTaken(network, link);
     undo.push(`take the uplink ${link} away`, async () => await closeUplink(run, paths, index));
     const pairs = choosePairs(pool, network, hasIp6(direct));
-    const plan = await readForwardingPlan(network, interfacesOf(egress, false), interfacesOf(egress, true));
+    const plan = await readForwardingPlan(network, {
+      egress4: interfacesOf(egress, false),
+      egress6: interfacesOf(egress, true),
+      ip6ByLink,
+    });
     await openHostTable(run, paths, [...uplinksOf(network), link], plan);
     await makeVeth(run, slot, link, pairs);
     await openForwarding(paths, plan, link, pairs.v6 !== undefined);

@@ -23,6 +23,8 @@ export type Obstacle = Drop & {
   /** The first of the direct rules, and how it would fail: `'udp 192.0.2.10/32 port 123 (rule ntp)'`. */
   readonly example: string;
   readonly rules: readonly string[];
+  /** Whether it is in the way of what goes out, of the replies, or of both. */
+  readonly directions: readonly Packet['direction'][];
 };
 
 /** What stands in the way; `complete` is that everything was looked at. */
@@ -69,6 +71,7 @@ export function findObstacles(listing: Listing, question: FirewallQuestion): Fir
         ...drop,
         example: known?.example ?? (packet.direction === 'original' ? example : `replies from ${example}`),
         rules: [...new Set([...(known?.rules ?? []), rule])],
+        directions: [...new Set([...(known?.directions ?? []), packet.direction])],
       });
     }
   }
@@ -87,13 +90,17 @@ function* packetsOf({ link, pool, egress }: FirewallQuestion): Generator<Questio
     for (const oifname of interfaces) {
       const shared = { family: isIp6 ? 'ip6' : 'ip', protocol } as const;
       const range = ports ?? undefined;
+      const ownPorts = ports === null ? undefined : unprivilegedPorts;
       const original = { direction: 'original', iifname: link, oifname, saddr: slot, daddr: world } as const;
       const reply = { direction: 'reply', iifname: oifname, oifname: link, saddr: world, daddr: slot } as const;
-      yield { packet: { ...shared, ...original, sport: undefined, dport: range }, rule, example };
-      yield { packet: { ...shared, ...reply, sport: range, dport: undefined }, rule, example };
+      yield { packet: { ...shared, ...original, sport: ownPorts, dport: range }, rule, example };
+      yield { packet: { ...shared, ...reply, sport: range, dport: ownPorts }, rule, example };
     }
   }
 }
+
+/** The workload has no privilege, and masquerading keeps ports of this range in it. Source: nf_nat_core.c. */
+const unprivilegedPorts = [1024, 65_535] as const;
 
 const protocolNames: Readonly<Record<number, string>> = {
   1: 'icmp',

@@ -1,4 +1,4 @@
-import { type AddressRange, type PortRange, parseAddressRange } from '../../../policy/index.ts';
+import { type AddressRange, type PortRange, parseAddress } from '../../../policy/index.ts';
 import type { Json } from './listing.ts';
 import type { HookName, Packet } from './packet.ts';
 
@@ -173,12 +173,14 @@ export function bitsOf(json: Json | undefined, names: Readonly<Record<string, nu
   return bits.every((bit) => bit !== undefined) ? bits.reduce((sum, bit) => (sum | bit) >>> 0, 0) : undefined;
 }
 
-/** An address or a network as nft prints it. */
+/** An address or a network as nft prints it; host bits of a network are none of it. */
 export function rangeOf(json: Json | undefined): AddressRange | undefined {
   const { addr, len } = isObject(json) && isObject(json['prefix']) ? json['prefix'] : { addr: json, len: undefined };
-  if (typeof addr !== 'string') return undefined;
-  const checked = parseAddressRange(len === undefined ? addr : `${addr}/${String(len)}`);
-  return checked.kind === 'ok' ? checked.value : undefined;
+  const address = typeof addr === 'string' ? parseAddress(addr) : undefined;
+  if (address === undefined || len === undefined) return address;
+  if (typeof len !== 'number' || len < 0 || len > address.bits) return undefined;
+  const hostBits = BigInt(address.bits - len);
+  return { bits: address.bits, base: (address.base >> hostBits) << hostBits, prefix: len };
 }
 
 /** The lowest and the highest address of a range. */
