@@ -217,6 +217,30 @@ kernelTest('startChannelHost() carries a run by the book: messages, streams, eve
   t.deepEqual(channelProcesses(), []);
 });
 
+kernelTest(
+  'channel process: serves the gateway on the socket that it is handed, and records what it refuses',
+  async (t) => {
+    const answer = await begin();
+    const { connection } = await attach();
+    await connection.send(hello);
+    await connection.send(ready);
+    await learn({ kind: 'next', kinds: ['ready'] });
+    const client = connect(Number(answer.kind === 'value' ? answer.value : 0), '127.0.0.1');
+    client.write('CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n');
+    let said = '';
+    client.on('data', (piece) => {
+      said += piece.toString();
+    });
+    await until(() => said.includes('\r\n\r\n'));
+    t.regex(said, /^HTTP\/1\.1 403 /);
+    client.destroy();
+    t.like((await learn(finish)) as RunSummary, { allowed: 0, deniedRequests: 1 });
+    const denied = (await events()).filter(({ class_uid }) => class_uid === 4001);
+    t.is(denied.length, 1);
+    t.like(denied[0], { activity_id: 5, dst_endpoint: { hostname: 'example.com', port: 443 } });
+  },
+);
+
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 const frame = (message: unknown, number: number): Buffer =>
   encodeFrame({ kind: 'message', payload: Buffer.from(JSON.stringify(message)) }, number);

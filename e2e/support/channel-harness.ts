@@ -1,5 +1,5 @@
 import { openSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { isTapwardenError } from '../../base/index.ts';
 import { type ChannelHostOptions, startChannelHost } from '../../driver-vm/channel-host.ts';
 import { openEventsFile } from '../../driver-vm/events-file.ts';
@@ -34,16 +34,16 @@ async function carryOut(command: HarnessCommand): Promise<unknown> {
     const { uid, config } = command;
     const full = config.eventsFile === '/dev/full';
     const events = full ? { fd: openSync('/dev/full', 'a'), nextSequence: 1 } : await openEventsFile(config.eventsFile);
-    const gateway = createServer();
-    await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve));
     host = await startChannelHost({
       uid,
-      gateway,
       eventsFd: events.fd,
       config: { ...config, startSequence: events.nextSequence },
     });
-    gateway.close();
-    return undefined;
+    const gateway = createServer();
+    await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve));
+    const { port } = gateway.address() as AddressInfo;
+    host.send({ kind: 'gateway' }, gateway);
+    return port;
   }
   if (host === undefined) throw new Error('not started');
   switch (command.kind) {
