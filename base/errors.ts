@@ -42,7 +42,7 @@ export const errorCodes = {
   EVENT_INVALID: 'An event holds a value that its OCSF class does not allow.',
   EVENTS_UNWRITABLE: 'The event log cannot be written.',
   STATE_ILLEGAL: 'An operation was called in a lifecycle state that does not allow it.',
-  FILE_UNREADABLE: 'A file that was named cannot be read.',
+  FILE_UNREADABLE: 'A file that was named cannot be read or written.',
   BUG: 'tapwarden broke one of its own rules; please report it.',
 } as const satisfies Readonly<Record<string, string>>;
 
