@@ -48,7 +48,7 @@ const broken: readonly {
   },
   {
     title: 'whose nft does nothing and ends in order',
-    changes: { programs: { '/usr/sbin/nft': idleNft }, without: ['/usr/sbin/nft'] },
+    changes: { programs: { '/usr/sbin/nft': idleNft } },
     code: 'NFT_REJECTED',
     says: /the kernel told of 0 of \d+ rules of table inet tapwarden_guest/,
   },
