@@ -1,6 +1,6 @@
-import type { createRtNetlink } from 'netlink';
 import { messageOf } from '../../base/index.ts';
-import { type AddressRange, formatAddress } from '../../policy/index.ts';
+import type { AddressRange } from '../../policy/index.ts';
+import { rangeOf, readAddresses, withNetlink } from '../shared/netlink.ts';
 
 /** What the root namespace's network looks like, as far as direct egress has to know. */
 export type HostNetwork = {
@@ -27,16 +27,12 @@ export type HostRoute = {
 export async function readHostNetwork(): Promise<HostNetwork> {
   return await withNetlink(async (netlink) => {
     // One after the other: the package mixes up the answers to two dumps on one socket.
-    const addresses = await netlink.getAddresses();
+    const addresses = await readAddresses(netlink);
     const links = await netlink.getLinks();
     const routes = await netlink.getRoutes();
     const names = new Map(links.map(({ data, attrs }) => [data.index ?? 0, attrs.ifname ?? '']));
     return {
-      addresses: addresses.flatMap(({ attrs }) => {
-        // Of a point-to-point link `address` is the peer's, and `local` the own one.
-        const bytes = attrs.local ?? attrs.address;
-        return bytes === undefined ? [] : formatAddress(rangeOf(bytes, bytes.length * 8));
-      }),
+      addresses,
       links: [...names.values()],
       routes: routes.map(({ data, attrs }) => ({
         range: rangeOf(attrs.dst ?? Buffer.alloc(data.family === ipv6 ? 16 : 4), data.dstLen ?? 0),
@@ -77,21 +73,6 @@ export async function readEgress(addresses: readonly AddressRange[]): Promise<re
 /** Source: include/linux/socket.h, AF_INET and AF_INET6. */
 const ipv4 = 2;
 const ipv6 = 10;
-
-async function withNetlink<T>(body: (netlink: ReturnType<typeof createRtNetlink>) => Promise<T>): Promise<T> {
-  // A native module, a quarter of all that a run would load, and few policies have direct rules.
-  const { createRtNetlink } = await import('netlink');
-  const netlink = createRtNetlink();
-  try {
-    return await body(netlink);
-  } finally {
-    netlink.socket.close();
-  }
-}
-
-function rangeOf(bytes: Buffer, prefix: number): AddressRange {
-  return { bits: bytes.length === 4 ? 32 : 128, base: BigInt(`0x${bytes.toString('hex')}`), prefix };
-}
 
 /** The interface numbers in an array of `struct rtnexthop`. Source: rtnetlink(7), RTA_MULTIPATH. */
 function nextHopsOf(bytes: Buffer | undefined): readonly number[] {

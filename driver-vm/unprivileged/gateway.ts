@@ -3,8 +3,8 @@ import type { Server } from 'node:net';
 import { checkAddress } from '../../policy/check-address.ts';
 import { decideHost, resolveStatic } from '../../policy/decide-host.ts';
 import type { Policy } from '../../policy/index.ts';
-import { createDirectDial, createProxy, type Outcome } from '../../proxy/index.ts';
-import { hostAddresses } from './host-addresses.ts';
+import { createDirectDial, createProxy, type Dial, type Outcome } from '../../proxy/index.ts';
+import { readAddresses, withNetlink } from '../shared/netlink.ts';
 
 /** What the gateway works from. */
 export type GatewayOptions = {
@@ -31,11 +31,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     decide: ({ host, port }) => decideHost(policy, { host, port }),
     upstream: {
       kind: 'direct',
-      dial: createDirectDial({
-        resolve: async (host) => await resolve(policy, host),
-        checkAddress: (address, port) => checkAddress(policy, { address, port, hostAddresses: hostAddresses() }),
-        connectTimeoutMs,
-      }),
+      dial: async (request, signal) => await (await directDial(policy))(request, signal),
     },
     onOutcome: (outcome) => {
       if (outcome.by === 'gateway') onOutcome(outcome);
@@ -43,6 +39,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   await proxy.listen({ kind: 'server', server });
   return { close: async () => await proxy.close() };
+}
+
+/**
+ * The dial of one request. The host's own addresses are asked for each: they come and go, and one that is forgotten is a
+ * way to the host's services.
+ */
+async function directDial(policy: Policy): Promise<Dial> {
+  const hostAddresses = await withNetlink(readAddresses);
+  return createDirectDial({
+    resolve: async (host) => await resolve(policy, host),
+    checkAddress: (address, port) => checkAddress(policy, { address, port, hostAddresses }),
+    connectTimeoutMs,
+  });
 }
 
 /** All addresses of a name, as the policy lists them or the host's resolver has them. Source: getaddrinfo(3). */
