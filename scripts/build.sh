@@ -6,9 +6,10 @@ cd "$(dirname "$0")/.."
 node_modules/.bin/tsc
 
 bundle() {
-  # The banner lets bundled CommonJS packages load Node's own modules.
+  # The banner lets bundled CommonJS packages load Node's own modules. The netlink package has native code, which cannot
+  # be bundled.
   node_modules/.bin/esbuild "$1" --bundle --format=esm --platform=node --target=node20 --log-level=warning \
-    --outfile="$2" --allow-overwrite \
+    --external:netlink --outfile="$2" --allow-overwrite \
     --banner:js="import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);"
 }
 bundle build/driver-vm/unprivileged/main.js build/driver-vm/unprivileged/main.js

@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import type { Server } from 'node:net';
+import { escapeText, messageOf } from '../../base/index.ts';
 import { checkAddress } from '../../policy/check-address.ts';
 import { decideHost, resolveStatic } from '../../policy/decide-host.ts';
 import type { Policy } from '../../policy/index.ts';
@@ -33,10 +34,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       kind: 'direct',
       dial: async (request, signal) => await (await directDial(policy))(request, signal),
     },
+    onInternalError: (thrown) => {
+      process.stderr.write(`tapwarden: gateway: BUG: ${escapeText(messageOf(thrown), 500)}\n`);
+    },
     onOutcome: (outcome) => {
       if (outcome.by === 'gateway') onOutcome(outcome);
     },
   });
+  // The first look loads the netlink package, while the guest still boots.
+  await withNetlink(readAddresses);
   await proxy.listen({ kind: 'server', server });
   return { close: async () => await proxy.close() };
 }
