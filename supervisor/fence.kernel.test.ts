@@ -13,6 +13,7 @@ import { fenceCounters, fenceRuleset, fenceTable } from './fence.ts';
 import { inWorkloadNamespace, loadFence } from './fence-loader.ts';
 import { guestRuleset, guestTable } from './guest-table.ts';
 import { Monitor } from './monitor.ts';
+import { UnprintedPorts } from './unprinted-ports.ts';
 import { namespaceSetup, openWorkloadNamespace } from './workload-namespace.ts';
 
 /** The tag in the corpus. The tests take fresh ones, since the log still has the lines of earlier runs. */
@@ -79,6 +80,25 @@ async function watched(tag: string, body: () => Promise<void>): Promise<readonly
   }
   return facts.filter((fact) => fact.kind === 'denied-packet');
 }
+
+const sctpFact: DeniedPacketFact = {
+  kind: 'denied-packet',
+  monotonic: '0.000000',
+  sequence: 0,
+  interfaceOut: 'eth0',
+  source: '10.200.0.2',
+  destination: '198.51.100.1',
+  protocol: 132,
+  sourcePort: null,
+  destinationPort: null,
+  icmp: null,
+  length: 32,
+  tcpFlags: null,
+  uid: null,
+  gid: null,
+  mark: null,
+  raw: '',
+};
 
 const freshTag = (): string => makeLogTag(Buffer.from(Array.from({ length: 16 }, () => Math.random() * 256)));
 
@@ -316,4 +336,44 @@ kernelTest('fenceRuleset() admits what a direct rule names, and refuses the port
   t.is((await attempt('ping', '198.51.100.9')).outcome, 'ok');
   t.is((await attempt('udplite', '192.0.2.10', 123)).outcome, 'EPERM');
   t.like(await packets(), { direct: 2, denied: 3 });
+});
+
+kernelTest('UnprintedPorts finds the port of SCTP packets where it is the only one, and guesses none', async (t) => {
+  await setLogSwitch('1');
+  const tag = freshTag();
+  await makeFence(tag);
+  /** The ports of the packets that the body sends, as one look at the sets tells them. */
+  const portsOf = async (body: () => Promise<void>): Promise<readonly (number | null)[]> => {
+    const told: DeniedPacketFact[] = [];
+    const ports = new UnprintedPorts(scratch.run, (fact) => told.push(fact));
+    // What was counted before belongs to no packet of this body.
+    ports.take({ ...sctpFact, destination: '192.0.2.99' });
+    await ports.settle();
+    const last = seen;
+    const facts = (await watched(tag, body)).filter(({ sequence }) => sequence > last);
+    seen = facts.at(-1)?.sequence ?? seen;
+    for (const fact of facts) ports.take(fact);
+    await ports.settle();
+    return told.slice(1).map(({ destinationPort }) => destinationPort);
+  };
+  let seen = 0;
+  const send = async (kind: string, address: string, port = 0): Promise<void> =>
+    void (await attempt(kind, address, port));
+  t.deepEqual(await portsOf(async () => await send('sctp', '198.51.100.1', 36_412)), [36_412]);
+  t.deepEqual(await portsOf(async () => await send('sctp', '2001:db8::1', 36_413)), [36_413]);
+  t.deepEqual(await portsOf(async () => await send('raw33', '198.51.100.1', 7)), [7]);
+  t.deepEqual(await portsOf(async () => await send('tcp', '198.51.100.1', 8)), [8]);
+  const both = await portsOf(async () => {
+    await send('sctp', '198.51.100.2', 1);
+    await send('sctp', '198.51.100.2', 2);
+    await send('sctp', '198.51.100.3', 3);
+    await send('sctp', '198.51.100.3', 3);
+  });
+  t.deepEqual(both, [null, null, 3, 3]);
+  // A packet that ends before its ports is not given those of another.
+  const short = await portsOf(async () => {
+    await send('sctp', '198.51.100.4', 5);
+    await send('short-sctp', '198.51.100.4');
+  });
+  t.deepEqual(short, [null, null]);
 });

@@ -51,15 +51,19 @@ export class UnprintedPorts {
     this.#waiting = [];
     if (facts.length === 0) return;
     const ports = await this.#portsSinceLastLook();
+    const placeOf = ({ destination, protocol }: DeniedPacketFact): string => `${destination} ${protocol}`;
     for (const fact of facts) {
-      const found = ports.get(`${fact.destination} ${fact.protocol}`) ?? [];
-      this.#onFact({ ...fact, destinationPort: found.length === 1 ? (found[0] ?? null) : null });
+      const found = ports.get(placeOf(fact));
+      const told = facts.filter((other) => placeOf(other) === placeOf(fact)).length;
+      // More lines than packets in the set: some had no place in it, or no port at all.
+      const sure = found !== undefined && found.ports.length === 1 && told <= found.packets;
+      this.#onFact({ ...fact, destinationPort: sure ? (found.ports[0] ?? null) : null });
     }
   }
 
-  /** For each destination and protocol the ports to which packets went since the last look. */
-  async #portsSinceLastLook(): Promise<ReadonlyMap<string, readonly number[]>> {
-    const ports = new Map<string, number[]>();
+  /** For each destination and protocol the ports to which packets went since the last look, and how many. */
+  async #portsSinceLastLook(): Promise<ReadonlyMap<string, Found>> {
+    const ports = new Map<string, Found>();
     for (const { name } of Object.values(unprintedSets)) {
       // Without the sets the ports stay unknown, and the facts are told all the same.
       const elements = await readSetElements({ run: this.#run, enter: inWorkloadNamespace }, fenceTable, name).catch(
@@ -70,11 +74,15 @@ export class UnprintedPorts {
         const number = typeof protocol === 'number' ? protocol : protocols[protocol ?? ''];
         const place = `${address} ${number}`;
         const id = `${place} ${port}`;
-        if (packets === this.#seen.get(id) || typeof port !== 'number') continue;
+        const grown = packets - (this.#seen.get(id) ?? 0);
+        if (grown === 0 || typeof port !== 'number') continue;
         this.#seen.set(id, packets);
-        ports.set(place, [...(ports.get(place) ?? []), port]);
+        const before = ports.get(place) ?? { ports: [], packets: 0 };
+        ports.set(place, { ports: [...before.ports, port], packets: before.packets + grown });
       }
     }
     return ports;
   }
 }
+
+type Found = { readonly ports: readonly number[]; readonly packets: number };
