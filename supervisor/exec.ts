@@ -61,11 +61,12 @@ export async function startExec(run: Run, spec: ExecSpec): Promise<Exec> {
   const filterFile = await open(filter, 'r');
   const argv = [command, ...spec.argv.slice(1)] as const;
   const child = start(
-    // The shell moves itself into the exec's cgroup, and is replaced by what follows.
+    // The shell moves itself into the exec's cgroup, and is replaced by what follows. From the supervisor it has inherited
+    // that it is never killed for want of memory; a cgroup of such processes hangs at its limit for good.
     [
       'sh',
       '-c',
-      'echo 0 >"$0/cgroup.procs" && exec "$@"',
+      'echo 0 >"$0/cgroup.procs" && echo 1000 >/proc/self/oom_score_adj && exec "$@"',
       cgroup,
       ...inWorkloadNamespace,
       ...asWorkload,

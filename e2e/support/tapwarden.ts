@@ -11,6 +11,8 @@ export type CommandOptions = {
   readonly cwd?: string;
   /** A command line that is put before, for example `['setpriv', '--reuid=65534']`. */
   readonly before?: readonly string[];
+  /** Whether standard output is kept; without it the caller reads `stdout` itself, as fast as it likes. @default true */
+  readonly collect?: boolean;
   /** Milliseconds until it is killed, and the test fails. @default 120000 */
   readonly timeoutMs?: number;
 };
@@ -20,8 +22,10 @@ export type CommandResult = {
   /** `null` when a signal ended tapwarden itself. */
   readonly status: number | null;
   readonly signal: NodeJS.Signals | null;
+  /** Standard output, empty where it is not collected. */
   readonly stdout: Buffer;
   readonly stderr: string;
+  readonly stderrBytes: Buffer;
 };
 
 /** A command line that is running. Its standard input is the caller's to end. */
@@ -29,7 +33,7 @@ export type RunningCommand = {
   readonly pid: number;
   readonly stdin: Writable;
   readonly stdout: Readable;
-  /** Standard output up to now. It stays empty once the caller reads `stdout` itself. */
+  /** Standard output up to now, where it is collected. */
   readonly output: () => string;
   readonly kill: (signal: NodeJS.Signals) => void;
   readonly ended: Promise<CommandResult>;
@@ -58,7 +62,7 @@ export function startTapwarden(args: readonly string[], options: CommandOptions 
   }
   const pieces: Buffer[] = [];
   const errors: Buffer[] = [];
-  stdout.on('data', (piece: Buffer) => pieces.push(piece));
+  if (options.collect !== false) stdout.on('data', (piece: Buffer) => pieces.push(piece));
   stderr.on('data', (piece: Buffer) => errors.push(piece));
   // A command that does not read its input is not an error of the test.
   stdin.on('error', () => undefined);
@@ -75,7 +79,8 @@ export function startTapwarden(args: readonly string[], options: CommandOptions 
     ended: finished(child.ended, [stdout, stderr]).then(({ status, signal }) => {
       clearTimeout(watchdog);
       process.off('exit', onExit);
-      return { status, signal, stdout: Buffer.concat(pieces), stderr: Buffer.concat(errors).toString('utf8') };
+      const stderrBytes = Buffer.concat(errors);
+      return { status, signal, stdout: Buffer.concat(pieces), stderr: stderrBytes.toString('utf8'), stderrBytes };
     }),
   };
 }

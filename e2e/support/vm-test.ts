@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { dir } from 'tmp-promise';
 import { pathsOf } from '../../driver-vm/index.ts';
 import { firstIndexOf, usersOf } from '../../driver-vm/sandbox-record.ts';
-import { hostSnapshot, leftoversSince, type SnapshotOptions } from './host-snapshot.ts';
+import { hostSnapshot, leftoversSince, type SandboxProcess, type SnapshotOptions } from './host-snapshot.ts';
 import { schemaAvailable } from './ocsf-schema.ts';
 import { type LoggedEvent, logProblems, type RunResult, readEvents, readResult, resultProblems } from './record.ts';
 import {
@@ -35,17 +35,17 @@ export type Bench = {
   readonly tapwarden: (args: readonly string[], options?: CommandOptions) => Promise<CommandResult>;
   /** `tapwarden run ARGS`; id, event log and result file are added where `args` does not name them. */
   readonly run: (args: readonly string[], options?: CommandOptions) => Promise<RunOutcome>;
+  /** Whether a process runs as a user of a sandbox that this suite made. */
+  readonly isOurs: (process: SandboxProcess) => boolean;
   /** The same, while it runs. */
   readonly start: (args: readonly string[], options?: CommandOptions) => Running;
 };
 
 const runDir = `/run/tapwarden-e2e-${randomBytes(4).toString('hex')}`;
 const idPrefix = `e2e-${randomBytes(4).toString('hex')}-`;
-const snapshotOptions: SnapshotOptions = {
-  runDir,
-  isOurs: (id) => id.startsWith(idPrefix),
-  uids: { first: usersOf(firstIndexOf(pathsOf({ TAPWARDEN_RUN_DIR: runDir }))).vmm, count: 128 },
-};
+/** Those of the first 64 sandboxes of the run directory, which is more than ever live at once. */
+const uids = { first: usersOf(firstIndexOf(pathsOf({ TAPWARDEN_RUN_DIR: runDir }))).vmm, count: 128 } as const;
+const snapshotOptions: SnapshotOptions = { runDir, isOurs: (id) => id.startsWith(idPrefix), uids };
 
 /**
  * A test that boots guests. After it, whatever it did, every event log that it made is valid and agrees with its result
@@ -119,6 +119,7 @@ function makeBench(folder: string, problems: string[], running: Set<Running>): B
     folder,
     runDir,
     tapwarden: async (args, options = {}) => await runTapwarden(args, { ...options, env: { ...env, ...options.env } }),
+    isOurs: ({ uid }) => uid >= uids.first && uid < uids.first + uids.count,
     start: startRun,
     run: async (args, options = {}) => {
       const run = startRun(args, options);
