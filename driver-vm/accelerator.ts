@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import { type Run, run as runProgram, start } from '../base/index.ts';
+import { isTapwardenError, messageOf, type Run, run as runProgram, start, TapwardenError } from '../base/index.ts';
 import { consoleLines, type GuestImage, kernelCommandLine } from '../init/index.ts';
 import { type Accelerator, confined } from './vmm.ts';
 
@@ -95,9 +95,30 @@ async function probe({ guest, tscKhz }: AcceleratorOptions): Promise<Accelerator
   };
 }
 
+/**
+ * The first line of what QEMU says of its version: `'QEMU emulator version 7.2.22 (Debian …)'`.
+ *
+ * @throws VMM_MISSING when it is not installed
+ * @throws VMM_FAILED when it cannot even say its version
+ */
+export async function readVmmVersion(run: Run): Promise<string> {
+  try {
+    return (await run(['qemu-system-x86_64', '--version'])).stdout.split('\n')[0] ?? '';
+  } catch (cause) {
+    if (isTapwardenError(cause, 'PROGRAM_MISSING')) {
+      throw new TapwardenError('VMM_MISSING', {
+        message: 'QEMU is not installed: there is no qemu-system-x86_64',
+        hint: 'Install the package qemu-system-x86.',
+        cause,
+      });
+    }
+    throw new TapwardenError('VMM_FAILED', { message: `QEMU does not run: ${messageOf(cause)}`, cause });
+  }
+}
+
 async function cacheKey({ guest, run = runProgram }: AcceleratorOptions): Promise<string> {
   const model = /^model name\s*: (.*)$/m.exec(await readFile('/proc/cpuinfo', 'utf8'))?.[1] ?? 'unknown';
-  const version = (await run(['qemu-system-x86_64', '--version'])).stdout.split('\n')[0] ?? '';
+  const version = await readVmmVersion(run);
   const kernel = await kernelIdentity(guest.kernel);
   return createHash('sha256').update([kernel, release(), model, version].join('\0')).digest('hex');
 }

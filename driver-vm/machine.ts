@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf, type Run, TapwardenError } from '../base/index.ts';
 import { ensureGuest, ensureWorkloadImage, type GuestImage, parseTscKhz, type WorkloadImage } from '../init/index.ts';
-import { type AcceleratorChoice, chooseAccelerator } from './accelerator.ts';
+import { type AcceleratorChoice, chooseAccelerator, readVmmVersion } from './accelerator.ts';
 
 /** What a virtual machine is booted from, and on. */
 export type Machine = {
@@ -35,10 +35,13 @@ const fallbackTscKhz = 1_000_000;
  * Finds or builds the images, and finds out whether KVM works. When all is there this takes some tens of milliseconds;
  * the first time on a machine about a minute, with progress.
  *
+ * @throws VMM_MISSING, VMM_FAILED when there is no QEMU, or none that runs
  * @throws IMAGE_NOT_FOUND, IMAGE_BUILD_FAILED, PROGRAM_MISSING, DISK_FULL, LOCK_TIMEOUT
  */
 export async function prepareMachine(options: MachineOptions): Promise<Machine> {
   const { stateDir, run, onProgress } = options;
+  // Before anything is built for it.
+  await readVmmVersion(run);
   const guest = await findGuest(options);
   const workload = await ensureWorkloadImage({ stateDir, name: options.image ?? 'default', run, onProgress });
   const tscKhz = parseTscKhz(await readFile('/proc/cpuinfo', 'utf8')) ?? fallbackTscKhz;

@@ -83,6 +83,7 @@ export class Sandbox {
   #vmmErrors = '';
   #users = { vmm: 0, channel: 0 };
   #settles = false;
+  #claimed = false;
   #logging = true;
 
   private constructor(options: SandboxOptions) {
@@ -192,6 +193,9 @@ export class Sandbox {
   async delete(): Promise<void> {
     this.#state = nextState(this.#state, 'delete');
     await this.#undo.unwind();
+    // Only now: what could not be taken away is found again by its record, which gc reads.
+    if (this.#claimed) await releaseSandbox(this.#options.paths, this.#options.id);
+    this.#claimed = false;
     this.#mark('deleted');
   }
 
@@ -199,7 +203,7 @@ export class Sandbox {
     const options = this.#options;
     this.#mark('create');
     const record = await claimSandbox(options.paths, options.id);
-    this.#undo.push('remove the run folder', async () => await releaseSandbox(options.paths, options.id));
+    this.#claimed = true;
     this.#users = usersOf(record.index);
     this.#undo.push('end the processes of the sandbox', async () => await endProcessesOf(this.#users));
     const sockets = await this.#makeSocketFolder();
@@ -211,8 +215,12 @@ export class Sandbox {
   }
 
   async #makeSlot(index: number): Promise<void> {
-    const { run, id, direct } = this.#options;
-    this.#slot = await makeSlot(run, { id, vmmUid: this.#users.vmm, direct }, this.#undo);
+    const { run, id, direct, paths } = this.#options;
+    this.#slot = await makeSlot(
+      run,
+      { id, vmmUid: this.#users.vmm, direct, folder: sandboxFolder(paths, id) },
+      this.#undo,
+    );
     if (direct.length > 0) await this.#openUplink(this.#slot, index);
     this.#mark('slot');
   }

@@ -16,6 +16,8 @@ export type SlotOptions = {
   /** The user that QEMU runs as, who alone may open the TAP. */
   readonly vmmUid: number;
   readonly direct: readonly DirectDestination[];
+  /** The sandbox's own folder, for the ruleset's file: whatever becomes of this process, it goes with the folder. */
+  readonly folder?: string;
 };
 
 /** The name of a sandbox's slot. */
@@ -40,7 +42,10 @@ export async function makeSlot(run: Run, options: SlotOptions, undo: UndoStack):
     run([...enter, 'sh', '-euc', settings], { env: { IP6: hasIp6(options.direct) ? '0' : '1' } }),
   );
   await addTap(run, namespace, options.vmmUid);
-  await applyRuleset({ run, enter }, slotRuleset(options.direct));
+  await applyRuleset(
+    { run, enter, ...(options.folder === undefined ? {} : { folder: options.folder }) },
+    slotRuleset(options.direct),
+  );
   await step('bring the TAP up', () =>
     run(['ip', '-n', namespace, '-batch', '-'], { input: tapUp(hasIp6(options.direct)) }),
   );

@@ -6,7 +6,12 @@ import { renderRuleset } from './render.ts';
 import { validateElements } from './validate.ts';
 
 /** Where nft runs: `enter` stands before the command, for example `['ip', 'netns', 'exec', 'tw-a']`. */
-export type NftTarget = { readonly run: Run; readonly enter?: readonly string[] };
+export type NftTarget = {
+  readonly run: Run;
+  readonly enter?: readonly string[];
+  /** Where the file with a ruleset is made. @default the system's folder for temporary files */
+  readonly folder?: string;
+};
 
 /** Packets and bytes that a named counter has seen. */
 export type Count = { readonly packets: number; readonly bytes: number };
@@ -175,7 +180,12 @@ async function loadText(
       await writeFile(path, text);
       return await nft(target, [...flags, '-f', path], table, ofExisting);
     },
-    { prefix: 'tapwarden-', postfix: '.nft', mode: 0o600 },
+    {
+      prefix: 'tapwarden-',
+      postfix: '.nft',
+      mode: 0o600,
+      ...(target.folder === undefined ? {} : { tmpdir: target.folder }),
+    },
   );
 }
 

@@ -48,7 +48,7 @@ The machine
 The command
   --env K=V             a variable; may be repeated. 'K' alone takes the value of this shell
   --workdir DIR         where it starts; made if it is not there (default: /home/workload)
-  --timeout SECONDS     end it after so long: SIGTERM, and SIGKILL 5 s later; exit status 124
+  --timeout SECONDS     end it after so long: SIGTERM, 5 s later SIGKILL, 5 s later the VM; exit status 124
 
 The record
   --events FILE         the OCSF events, appended as JSON lines
@@ -238,6 +238,7 @@ async function useSandbox(
         signals.forward((signal) => sandbox.signal(signal));
       }),
       signals.secondTime(),
+      limit.ignored,
     ]).finally(() => limit.stop());
     const summary = await sandbox.stop(describeEnd(end, limit.expired));
     onSummary(summary);
@@ -267,21 +268,36 @@ function eventContext(options: RunOptions, { policy, name }: LoadedPolicy, workl
   } as const;
 }
 
-type TimeLimit = { readonly begin: () => void; readonly stop: () => void; readonly expired: boolean };
+type TimeLimit = {
+  readonly begin: () => void;
+  readonly stop: () => void;
+  readonly expired: boolean;
+  /** Resolves when the guest did not end the command although it was told to: it may be in other hands. */
+  readonly ignored: Promise<ExecEnd>;
+};
 
-/** Ends a command that runs too long: politely, and 5 s later for good. */
+/** Milliseconds between the steps that end a command which runs too long: SIGTERM, SIGKILL, the virtual machine. */
+const graceMs = 5000;
+
 function startTimeLimit(timeoutMs: number | undefined, sandbox: Sandbox): TimeLimit {
   const timers: NodeJS.Timeout[] = [];
+  const after = (ms: number, step: () => void): void => {
+    timers.push(setTimeout(step, ms));
+  };
+  let giveUp = (_end: ExecEnd): void => undefined;
   const limit = {
     expired: false,
+    ignored: new Promise<ExecEnd>((resolve) => {
+      giveUp = resolve;
+    }),
     begin: (): void => {
       if (timeoutMs === undefined) return;
-      const expire = (): void => {
+      after(timeoutMs, () => {
         limit.expired = true;
         sandbox.signal(constants.signals.SIGTERM);
-        timers.push(setTimeout(() => sandbox.signal(constants.signals.SIGKILL), 5000));
-      };
-      timers.push(setTimeout(expire, timeoutMs));
+      });
+      after(timeoutMs + graceMs, () => sandbox.signal(constants.signals.SIGKILL));
+      after(timeoutMs + 2 * graceMs, () => giveUp({ status: null, signal: constants.signals.SIGKILL }));
     },
     stop: (): void => {
       for (const timer of timers) clearTimeout(timer);
