@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { isTapwardenError, type Run, TapwardenError } from '../base/index.ts';
 import { guestPaths } from '../init/index.ts';
 import {
@@ -38,7 +38,7 @@ const logSwitch = '/proc/sys/net/netfilter/nf_log_all_netns';
  * @throws NFT_REJECTED when the ruleset is refused for another reason
  */
 export async function loadFence(run: Run, options: FenceOptions): Promise<{ readonly logging: boolean }> {
-  if (options.direct.length > 0) await allowForwarding(options.direct);
+  if (options.direct.length > 0) await allowForwarding(run, options.direct);
   await applyRuleset({ run }, guestRuleset(options.direct)).catch((error) => explain(run, error));
   const logging = (await readFile(logSwitch, 'utf8').catch(() => '0')).trim() === '1';
   if (!logging) return await loadUnlogged(run, options, `${logSwitch} is not 1`);
@@ -86,8 +86,15 @@ async function explain(run: Run, error: unknown): Promise<never> {
   });
 }
 
-/** The guest forwards for direct rules only; its own table admits nothing but their destinations. */
-async function allowForwarding(direct: readonly DirectDestination[]): Promise<void> {
-  await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
-  if (hasIp6(direct)) await writeFile('/proc/sys/net/ipv6/conf/all/forwarding', '1');
+/**
+ * The guest forwards for direct rules only; its own table admits nothing but their destinations. By a command, like all
+ * else here, so that a test which runs commands in a namespace of its own changes that one.
+ */
+async function allowForwarding(run: Run, direct: readonly DirectDestination[]): Promise<void> {
+  await run(['sh', '-euc', forwardingScript], { env: { IP6: hasIp6(direct) ? '1' : '0' } });
 }
+
+const forwardingScript = `
+echo 1 >/proc/sys/net/ipv4/ip_forward
+[ "$IP6" = 0 ] || echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
+`;
