@@ -31,6 +31,8 @@ export type Bench = {
   /** A folder of the test's own, gone with it. */
   readonly folder: string;
   readonly runDir: string;
+  /** A sandbox id that no other test has. */
+  readonly newId: () => string;
   /** `tapwarden ARGS` in the test's run directory. */
   readonly tapwarden: (args: readonly string[], options?: CommandOptions) => Promise<CommandResult>;
   /** `tapwarden run ARGS`; id, event log and result file are added where `args` does not name them. */
@@ -42,7 +44,7 @@ export type Bench = {
 };
 
 const runDir = `/run/tapwarden-e2e-${randomBytes(4).toString('hex')}`;
-const idPrefix = `e2e-${randomBytes(4).toString('hex')}-`;
+const idPrefix = `e2e-${randomBytes(3).toString('hex')}-`;
 /** Those of the first 64 sandboxes of the run directory, which is more than ever live at once. */
 const uids = { first: usersOf(firstIndexOf(pathsOf({ TAPWARDEN_RUN_DIR: runDir }))).vmm, count: 128 } as const;
 const snapshotOptions: SnapshotOptions = { runDir, isOurs: (id) => id.startsWith(idPrefix), uids };
@@ -79,6 +81,7 @@ async function withBench(
   const { path: folder, cleanup } = await dir({ prefix: 'tapwarden-e2e-', unsafeCleanup: true });
   const problems: string[] = [];
   const running = new Set<Running>();
+  let leftovers: readonly string[] = [];
   try {
     await body(t, makeBench(folder, problems, running));
   } finally {
@@ -87,19 +90,28 @@ async function withBench(
     for (const { kill } of running) kill('SIGTERM');
     await Promise.all([...running].map(async ({ ended }) => await ended));
     await cleanup();
+    leftovers = await leftoversSince(before, snapshotOptions);
+    // After the look, so that a test that fails leaves nothing either.
+    await runTapwarden(['gc'], { env: { TAPWARDEN_RUN_DIR: runDir } });
   }
   t.deepEqual(problems, [], 'events are valid and agree with the results');
-  t.deepEqual(await leftoversSince(before, snapshotOptions), [], 'nothing is left on the host');
+  t.deepEqual(leftovers, [], 'nothing is left on the host');
 }
 
 function makeBench(folder: string, problems: string[], running: Set<Running>): Bench {
   const env = { TAPWARDEN_RUN_DIR: runDir };
+  // No two tests have an id in common: what one leaves behind must not trip the next.
+  const ids = `${idPrefix}${randomBytes(3).toString('hex')}-`;
   let count = 0;
-  const startRun = (args: readonly string[], options: CommandOptions = {}): Running => {
+  const newId = (): string => {
     count += 1;
-    const [own, id] = withDefault(ownArguments(args), '--id', `${idPrefix}${count}`);
-    const [withEvents, eventsFile] = withDefault(own, '--events', join(folder, `${count}.jsonl`));
-    const [all, resultFile] = withDefault(withEvents, '--result', join(folder, `${count}.json`));
+    return `${ids}${count}`;
+  };
+  const startRun = (args: readonly string[], options: CommandOptions = {}): Running => {
+    const fresh = newId();
+    const [own, id] = withDefault(ownArguments(args), '--id', fresh);
+    const [withEvents, eventsFile] = withDefault(own, '--events', join(folder, `${fresh}.jsonl`));
+    const [all, resultFile] = withDefault(withEvents, '--result', join(folder, `${fresh}.json`));
     const command = startTapwarden(['run', ...all, ...args.slice(ownArguments(args).length)], {
       ...options,
       env: { ...env, ...options.env },
@@ -118,6 +130,7 @@ function makeBench(folder: string, problems: string[], running: Set<Running>): B
   return {
     folder,
     runDir,
+    newId,
     tapwarden: async (args, options = {}) => await runTapwarden(args, { ...options, env: { ...env, ...options.env } }),
     isOurs: ({ uid }) => uid >= uids.first && uid < uids.first + uids.count,
     start: startRun,
