@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
@@ -67,7 +68,7 @@ export function inspectLog(path: string): LogEnd {
 export function prepareLog(path: string, now: number): PreparedLog {
   let fd: number;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path));
     const flags =
       constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     fd = openSync(path, flags, 0o600);
@@ -81,6 +82,19 @@ export function prepareLog(path: string, now: number): PreparedLog {
   } catch (cause) {
     closeSync(fd);
     throw cause instanceof TapwardenError ? cause : unwritable(path, messageOf(cause), cause);
+  }
+}
+
+/** Node's own recursive mkdir never returns where the kernel says of a folder that is there that it is not, as in /proc. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return;
+    const parent = dirname(path);
+    if (errnoOf(error) !== 'ENOENT' || existsSync(parent) || parent === path) throw error;
+    makeFolder(parent);
+    mkdirSync(path, { mode: 0o700 });
   }
 }
 
