@@ -98,6 +98,11 @@ export class ChannelHost {
     }
   }
 
+  /** Whether the process has ended. */
+  get gone(): boolean {
+    return this.#child.process.exitCode !== null || this.#child.process.signalCode !== null;
+  }
+
   /** Ends the process, if it has not ended by itself. */
   async kill(): Promise<void> {
     this.#child.process.kill('SIGKILL');

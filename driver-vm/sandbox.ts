@@ -352,7 +352,8 @@ export class Sandbox {
     try {
       return await Promise.race([step, ended]);
     } catch (error) {
-      if (!isTapwardenError(error, 'CHANNEL_CLOSED')) throw error;
+      // A guest powers off when its host is gone, so the end of the channel process comes before that of QEMU.
+      if (!isTapwardenError(error, 'CHANNEL_CLOSED') || this.#theChannel().gone) throw error;
       await Promise.race([vmm.ended, sleep(1000, undefined, { ref: false })]);
       throw vmm.process.exitCode === null && vmm.process.signalCode === null
         ? error
