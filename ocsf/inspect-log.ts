@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
@@ -67,7 +68,7 @@ export function inspectLog(path: string): LogEnd {
 export function prepareLog(path: string, now: number): PreparedLog {
   let fd: number;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path));
     const flags =
       constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     fd = openSync(path, flags, 0o600);
@@ -81,6 +82,18 @@ export function prepareLog(path: string, now: number): PreparedLog {
   } catch (cause) {
     closeSync(fd);
     throw cause instanceof TapwardenError ? cause : unwritable(path, messageOf(cause), cause);
+  }
+}
+
+/** Like `mkdir -p`. Node's own `recursive` never comes back from a place like /proc, where each level is refused anew. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another run may have made it in the meantime.
+    if (errnoOf(error) !== 'EEXIST') throw error;
   }
 }
 
