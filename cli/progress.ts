@@ -1,4 +1,4 @@
-import { isTapwardenError, messageOf } from '../base/index.ts';
+import { isTapwardenError, messageOf, sanitizeText } from '../base/index.ts';
 import type { RunSummary } from '../driver-vm/index.ts';
 import type { Context } from './context.ts';
 
@@ -59,10 +59,16 @@ export class Progress {
   }
 }
 
-/** An error as a person reads it: `tapwarden: CODE: message`, and the hint below. */
+/**
+ * An error as a person reads it: `tapwarden: CODE: message`, and the hint below. Words of the command line and of other
+ * programs may stand in it, so it is made fit to be printed.
+ */
 export function renderError(error: unknown): string {
-  if (!isTapwardenError(error)) return `tapwarden: ${messageOf(error)}\n`;
-  const [first, ...rest] = error.message.split('\n');
+  const lines = messageOf(error)
+    .split('\n')
+    .map((line) => sanitizeText(line, 16_384));
+  if (!isTapwardenError(error)) return `tapwarden: ${lines.join('\n')}\n`;
+  const [first, ...rest] = lines;
   return `tapwarden: ${error.code}: ${first}\n${rest.map((line) => `  ${line}\n`).join('')}`;
 }
 

@@ -99,7 +99,7 @@ export class ChannelHost {
   }
 
   /** Whether the process has ended. */
-  get ended(): boolean {
+  get gone(): boolean {
     return this.#child.process.exitCode !== null || this.#child.process.signalCode !== null;
   }
 

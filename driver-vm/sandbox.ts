@@ -352,8 +352,8 @@ export class Sandbox {
     try {
       return await Promise.race([step, ended]);
     } catch (error) {
-      // A guest whose channel is gone powers off: the end of QEMU is then what followed, and not what happened.
-      if (!isTapwardenError(error, 'CHANNEL_CLOSED') || this.#theChannel().ended) throw error;
+      // A guest powers off when its host is gone, so the end of the channel process comes before that of QEMU.
+      if (!isTapwardenError(error, 'CHANNEL_CLOSED') || this.#theChannel().gone) throw error;
       await Promise.race([vmm.ended, sleep(1000, undefined, { ref: false })]);
       throw vmm.process.exitCode === null && vmm.process.signalCode === null
         ? error

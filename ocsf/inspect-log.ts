@@ -85,16 +85,15 @@ export function prepareLog(path: string, now: number): PreparedLog {
   }
 }
 
-/** Node's own recursive mkdir never returns where the kernel says of a folder that is there that it is not, as in /proc. */
+/** Like `mkdir -p`. Node's own `recursive` never comes back from a place like /proc, where each level is refused anew. */
 function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
   try {
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {
-    if (errnoOf(error) === 'EEXIST') return;
-    const parent = dirname(path);
-    if (errnoOf(error) !== 'ENOENT' || existsSync(parent) || parent === path) throw error;
-    makeFolder(parent);
-    mkdirSync(path, { mode: 0o700 });
+    // Another run may have made it in the meantime.
+    if (errnoOf(error) !== 'EEXIST') throw error;
   }
 }
 

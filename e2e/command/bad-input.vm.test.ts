@@ -96,7 +96,7 @@ const cases: readonly Case[] = [
     args: ['run', '--', 'true'],
     env: { TAPWARDEN_GUEST_DIR: '/none' },
     code: 'IMAGE_NOT_FOUND',
-    says: /The guest in \/none has no readable vmlinux/,
+    says: /The guest in \/none has no readable (vmlinux|initrd|root\.ext4)/,
   },
   {
     title: 'an event log in a place that cannot be written',
