@@ -1,5 +1,5 @@
 import test from 'ava';
-import { publicDebianSources, renderSources, selectDebianSources } from './debian-sources.ts';
+import { renderSources, selectDebianSources } from './debian-sources.ts';
 
 test('selectDebianSources takes this machine’s sources of the suite and no others', (t) => {
   const listed = [
@@ -18,7 +18,7 @@ test('selectDebianSources takes this machine’s sources of the suite and no oth
   );
 });
 
-test('selectDebianSources falls back to the public sources where the suite itself is not listed', (t) => {
+test('selectDebianSources gives none where the suite itself is not listed', (t) => {
   const listed = 'Debian|http://mirror.example/debian/|bookworm-updates|main\nUbuntu|http://u.example/|bookworm|main\n';
-  t.deepEqual(selectDebianSources(listed, 'bookworm'), publicDebianSources('bookworm'));
+  t.deepEqual(selectDebianSources(listed, 'bookworm'), []);
 });

@@ -8,8 +8,8 @@ export const indexTargetsFormat = '$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)
  * The sources of this machine that hold Debian's `suite`, its updates and its security updates.
  *
  * `listed` is what `apt-get indextargets --format` prints for {@link indexTargetsFormat}, for example
- * `Debian|http://deb.debian.org/debian/|bookworm|main`. Sources of others, with packages of their own, are left out.
- * Where the machine has none for the suite itself, Debian's public ones are returned.
+ * `Debian|http://mirror.example/debian/|bookworm|main`. Sources of others, with packages of their own, are left out.
+ * Empty where the machine has none for the suite itself.
  */
 export function selectDebianSources(listed: string, suite: string): readonly DebianSource[] {
   const components = new Map<string, string[]>();
@@ -24,21 +24,12 @@ export function selectDebianSources(listed: string, suite: string): readonly Deb
     const [uri = '', release = ''] = key.split(' ');
     return { uri, suite: release, components: names };
   });
-  return found.some((source) => source.suite === suite) ? found : publicDebianSources(suite);
-}
-
-/** Debian's own public sources of `suite`. */
-export function publicDebianSources(suite: string): readonly DebianSource[] {
-  return [
-    { uri: 'http://deb.debian.org/debian', suite, components: ['main'] },
-    { uri: 'http://deb.debian.org/debian', suite: `${suite}-updates`, components: ['main'] },
-    { uri: 'http://deb.debian.org/debian-security', suite: `${suite}-security`, components: ['main'] },
-  ];
+  return found.some((source) => source.suite === suite) ? found : [];
 }
 
 /**
  * Renders sources as sources.list has them; `keyring` is the file whose keys sign them.
- * Example: `deb [signed-by=/usr/share/keyrings/x.gpg] http://deb.debian.org/debian bookworm main`.
+ * Example: `deb [signed-by=/usr/share/keyrings/x.gpg] http://mirror.example/debian bookworm main`.
  * Source: sources.list(5)
  */
 export function renderSources(sources: readonly DebianSource[], keyring?: string): string {

@@ -6,13 +6,13 @@ import { quoteText } from '../base/escape.ts';
 import { type Run, systemPath } from '../base/runner.ts';
 import { buildStep, type Progress } from './build-step.ts';
 import { workloadUser } from './contract.ts';
-import { indexTargetsFormat, publicDebianSources, renderSources, selectDebianSources } from './debian-sources.ts';
+import { indexTargetsFormat, renderSources, selectDebianSources } from './debian-sources.ts';
 import { makeExt4 } from './ext4.ts';
 import { ensureEntry } from './image-store.ts';
 import { findProgram } from './programs.ts';
 
 /** Raised when what this file makes of the same recipe changes. */
-const builderVersion = 1;
+const builderVersion = 2;
 
 const suite = 'bookworm';
 
@@ -107,6 +107,12 @@ async function installDebian(tree: string, run: Run, path: string): Promise<void
   const aptGet = await findProgram('apt-get', path);
   const listed = await run([aptGet, 'indextargets', '--format', indexTargetsFormat, 'Created-By: Packages']);
   const sources = selectDebianSources(listed.stdout, suite);
+  if (sources.length === 0) {
+    throw new TapwardenError('IMAGE_BUILD_FAILED', {
+      message: `apt on this machine has no source of Debian ${suite}, from which the workload image is made`,
+      hint: `Add one to /etc/apt/sources.list.d, or name an image of your own with --image.`,
+    });
+  }
   // mmdebstrap reads no configuration of this machine's apt, but may need its proxies to reach anything.
   const config = await run([aptGet.replace(/apt-get$/, 'apt-config'), 'dump', 'Acquire']);
   const argv = [
@@ -153,7 +159,8 @@ async function tidy(tree: string): Promise<void> {
   await chmod(join(tree, home), 0o755);
   await chown(join(tree, home), uid, gid);
   const files = {
-    'etc/apt/sources.list': renderSources(publicDebianSources(suite)),
+    // Those of this machine name this machine's mirrors.
+    'etc/apt/sources.list': '# Name package sources here, and allow their hosts in the policy.\n',
     'etc/hostname': 'sandbox\n',
     'etc/hosts': '127.0.0.1 localhost sandbox\n::1 localhost sandbox\n',
     // The workload resolves no names: the proxy does.
