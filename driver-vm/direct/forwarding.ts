@@ -33,7 +33,13 @@ const recordShape = object({
   ),
 });
 
-const recordFile = (paths: Paths): string => join(paths.stateDir, 'forwarding.json');
+/**
+ * One file for each network namespace that tapwarden takes for its host: two of them may share a state directory, and
+ * neither must take the other's record for a stale one of its own.
+ */
+async function recordFile(paths: Paths): Promise<string> {
+  return join(paths.stateDir, `forwarding-${(await stat('/proc/self/ns/net')).ino}.json`);
+}
 
 /** The switches that stand otherwise than before direct egress; none when nothing does. The caller holds the lock. */
 export async function readChanges(paths: Paths): Promise<readonly Switch[]> {
@@ -106,18 +112,19 @@ export async function closeForwarding(paths: Paths): Promise<void> {
     const isOthers = isRouter && path.startsWith('net/ipv4/');
     if (value !== undefined && value !== former && !isOthers) await writeSwitch(path, former);
   }
-  await rm(recordFile(paths), { force: true });
+  await rm(await recordFile(paths), { force: true });
 }
 
 async function readRecord(paths: Paths): Promise<ForwardingRecord | undefined> {
+  const file = await recordFile(paths);
   let content: string;
   try {
-    content = await readFile(recordFile(paths), 'utf8');
+    content = await readFile(file, 'utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
-  const record = readShape(recordShape, parseJson(content, recordFile(paths)), recordFile(paths), 'FILE_UNREADABLE');
+  const record = readShape(recordShape, parseJson(content, file), file, 'FILE_UNREADABLE');
   const { boot, namespace } = await whereabouts();
   return record.boot === boot && record.namespace === namespace ? record : undefined;
 }
@@ -137,9 +144,10 @@ function parseJson(content: string, file: string): unknown {
 async function writeRecord(paths: Paths, switches: readonly Switch[]): Promise<void> {
   const record: ForwardingRecord = { ...(await whereabouts()), switches };
   await mkdir(paths.stateDir, { recursive: true });
-  const fresh = `${recordFile(paths)}.new`;
+  const file = await recordFile(paths);
+  const fresh = `${file}.new`;
   await writeFile(fresh, JSON.stringify(record), { mode: 0o600, flush: true });
-  await rename(fresh, recordFile(paths));
+  await rename(fresh, file);
 }
 
 /** Names the boot and the network namespace of this process. */
