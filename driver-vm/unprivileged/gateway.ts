@@ -41,9 +41,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       if (outcome.by === 'gateway') onOutcome(outcome);
     },
   });
+  // First of all: the socket listens already, and a connection that nobody waits for would be lost.
+  await proxy.listen({ kind: 'server', server });
   // The first look loads the netlink package, while the guest still boots.
   await withNetlink(readAddresses);
-  await proxy.listen({ kind: 'server', server });
   return { close: async () => await proxy.close() };
 }
 
