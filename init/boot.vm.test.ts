@@ -130,7 +130,7 @@ test.serial('boot: the guest has what the supervisor relies on, and powers off w
   t.is(git.status, 0, git.err);
   t.is(curl.status, 0, curl.err);
   t.regex(user.out, /^uid=1000\(workload\) gid=1000\(workload\)/);
-  t.regex(names.out, /^sandbox\n(deb http:\/\/deb\.debian\.org\/\S+ \S+ main\n?)+$/);
+  t.regex(names.out, /^sandbox\n# Name package sources here[^\n]*\n?$/);
 });
 
 test.serial('boot: a probe answers and powers off without a disk', async (t) => {
