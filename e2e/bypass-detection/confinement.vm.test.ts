@@ -18,7 +18,7 @@ type Report = {
 const refusals: Readonly<Record<string, readonly string[]>> = {
   EPERM: [
     ...['nftables', 'audit', 'kobject-uevent', 'packet-socket', 'packet-datagram'],
-    ...['raw-socket', 'raw-icmp', 'raw-socket-6', 'packet-mark', 'transparent'],
+    ...['raw-socket', 'raw-icmp', 'raw-socket-6', 'packet-mark', 'source-route', 'transparent'],
     ...['unshare-user', 'unshare-net', 'unshare-mount', 'unshare-user-net', 'clone-user', 'setns'],
     ...['setuid-0', 'setgid-0', 'chroot', 'mount-tmpfs', 'mount-proc', 'remount-sys', 'umount', 'pivot-root'],
     ...['reboot', 'hostname', 'clock', 'load-module', 'kexec', 'syslog', 'accounting'],

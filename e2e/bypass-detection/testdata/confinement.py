@@ -78,6 +78,9 @@ refused("vsock", opened(40, socket.SOCK_STREAM))
 refused("alg", opened(38, socket.SOCK_SEQPACKET))
 refused("xdp", opened(44, socket.SOCK_RAW))
 refused("packet-mark", lambda: socket.socket().setsockopt(socket.SOL_SOCKET, 36, 42))
+# Through the proxy's address to another: the fence would see the proxy as destination.
+refused("source-route", lambda: socket.socket().setsockopt(
+    socket.IPPROTO_IP, 4, bytes([131, 7, 4]) + socket.inet_aton("10.200.0.1") + b"\0"))
 refused("transparent", lambda: socket.socket().setsockopt(socket.SOL_IP, 19, 1))
 
 # Namespaces, privileges, the kernel.
