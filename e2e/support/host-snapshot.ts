@@ -108,13 +108,16 @@ async function cgroups(): Promise<readonly string[]> {
   return stdout.split('\n').filter((line) => line !== '');
 }
 
-/** Mount points, without those of other people's namespaces; /run/netns itself is iproute2's, and stays. */
+/**
+ * Mount points, without those of other people's namespaces and of an image that somebody is building; /run/netns itself
+ * is iproute2's, and stays.
+ */
 async function mounts({ isOurs }: SnapshotOptions): Promise<readonly string[]> {
   const text = await readFile('/proc/self/mountinfo', 'utf8');
   return text
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
-    .filter((path) => path !== '' && path !== '/run/netns')
+    .filter((path) => path !== '' && path !== '/run/netns' && !path.includes('/.building-'))
     .filter((path) => !path.startsWith('/run/netns/tw-') || isOurs(path.slice('/run/netns/tw-'.length)))
     .map((path) => `mount: ${path}`);
 }
