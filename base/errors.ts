@@ -11,6 +11,7 @@ export const errorCodes = {
   NFT_MISSING: 'The nft program is not there.',
   NFT_REJECTED: 'nft or the kernel refused a ruleset; the old state stands.',
   NFT_NOT_FOUND: 'A table, chain, set or counter that was asked for does not exist.',
+  NFT_UNREADABLE: 'The kernel does not give out counters or sets of a table in a form that can be read.',
   NFT_FEATURE_MISSING: 'The kernel lacks a netfilter feature without which no workload may start.',
   LOG_UNAVAILABLE: 'The kernel cannot log refused packets, and --allow-unlogged was not given.',
   COMMAND_FAILED: 'A program that tapwarden calls ended with an error.',
