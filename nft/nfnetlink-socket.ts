@@ -8,6 +8,7 @@ import {
   countersRequest,
   eachElement,
   elementsRequest,
+  generationOf,
   type NfnetlinkRequest,
   parseCounter,
   parseTableHandle,
@@ -25,6 +26,7 @@ type Answer = {
   readonly resolve: (interrupted: boolean) => void;
   readonly reject: (error: Error) => void;
   interrupted: boolean;
+  generation?: number;
 };
 
 /**
@@ -168,7 +170,13 @@ export class NfnetlinkSocket {
           else if (errno !== 0) return this.#fail(Object.assign(new Error(`errno ${errno}`), { errno }));
           this.#waiting = undefined;
           waiting.resolve(waiting.interrupted);
-        } else waiting.onPayload(payload);
+        } else {
+          // The kernel does not flag an interrupted dump of a set, but each message has the ruleset's generation in it.
+          const generation = generationOf(payload);
+          waiting.generation ??= generation;
+          if (waiting.generation !== generation) waiting.interrupted = true;
+          waiting.onPayload(payload);
+        }
       }
     } catch (error) {
       this.#fail(error as Error);

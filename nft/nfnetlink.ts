@@ -70,6 +70,11 @@ export function elementsRequest({ family, name }: TableName, set: string): Nfnet
   };
 }
 
+/** The lower 16 bits of the ruleset's generation, which each transaction raises; the kernel puts them into each answer. */
+export function generationOf(payload: Buffer): number {
+  return payload.readUInt16BE(2);
+}
+
 /** The table's handle, which the kernel gives once: a table that was deleted and made again has another one. */
 export function parseTableHandle(payload: Buffer): number | undefined {
   let handle: number | undefined;
