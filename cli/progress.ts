@@ -50,12 +50,13 @@ export class Progress {
 
   /** The one line that sums a run up. */
   summary(summary: RunSummary, eventsFile: string): void {
-    const { allowed, denied, deniedRequests, attempts, lost } = summary;
+    const { allowed, denied, deniedRequests, attempts, lost, complete, incomplete } = summary;
     const requests = `${plural(allowed, 'request')} allowed, ${deniedRequests} denied`;
     const packets = `${plural(denied, 'packet')} refused in ${plural(attempts, 'attempt')}`;
     const record =
-      lost === null ? 'loss unknown' : lost === 0 ? 'nothing lost' : `${lost} without an event of their own`;
-    this.say(`${requests}; ${packets}, ${record}; events in ${eventsFile}`);
+      lost === null ? 'loss unknown' : lost === 0 ? 'each with an event' : `${lost} without an event of their own`;
+    this.say(`${requests}; ${packets}, ${record}; ${complete ? 'complete' : 'not complete'}; events in ${eventsFile}`);
+    for (const reason of incomplete) this.say(`not complete: ${sanitizeText(reason, 300)}`);
   }
 }
 

@@ -6,15 +6,17 @@ import { errnoOf, TapwardenError } from '../base/errors.ts';
 import { type Run, systemPath } from '../base/runner.ts';
 import { ensureAccton } from './accton.ts';
 import { buildStep, type Progress } from './build-step.ts';
+import { guestPaths } from './contract.ts';
 import { type CpioEntry, renderCpio } from './cpio.ts';
 import { makeExt4 } from './ext4.ts';
-import { findGuestPrograms, type GuestProgram, stageGuestRoot } from './guest-root.ts';
+import { type FenceReaderFiles, findGuestPrograms, type GuestProgram, stageGuestRoot } from './guest-root.ts';
 import { ensureEntry } from './image-store.ts';
 import { ensureKernel, type GuestKernel } from './kernel-package.ts';
+import { findNetlinkModule } from './netlink-module.ts';
 import { findProgram } from './programs.ts';
 
 /** Raised when what this folder makes of the same inputs changes in a way that no input shows. */
-const builderVersion = 1;
+const builderVersion = 2;
 
 /** What the guest is made from. */
 export type GuestOptions = {
@@ -22,6 +24,11 @@ export type GuestOptions = {
   readonly stateDir: string;
   /** The file that becomes `/usr/lib/tapwarden/supervisor.cjs`: one CommonJS module that requires nothing outside Node. */
   readonly supervisorBundle: string;
+  /**
+   * The file that becomes `/usr/lib/tapwarden/fence-reader.cjs`: one CommonJS module that requires the netlink package.
+   * Without it the guest has no reader of its fence.
+   */
+  readonly fenceReader?: string;
   readonly run: Run;
   readonly onProgress: Progress;
   /** Kernel modules to leave out, for tests of what the guest does without them. Example: `['nft_log']`. */
@@ -63,7 +70,11 @@ export async function ensureGuest(options: GuestOptions): Promise<GuestImage> {
   const kernel = await ensureKernel({ stateDir, run, onProgress, path, mayBuild });
   const accton = await ensureAccton({ stateDir, run, onProgress, path, mayBuild });
   const programs = await findGuestPrograms({ node: await realpath(process.execPath), accton }, path);
-  const hash = await hashOfInputs(kernel, programs, options);
+  const fenceReader =
+    options.fenceReader === undefined
+      ? undefined
+      : { bundle: options.fenceReader, netlink: findNetlinkModule(guestPaths.fenceReader) };
+  const hash = await hashOfInputs(kernel, programs, fenceReader, options);
   const directory = await ensureEntry({
     store: join(stateDir, 'images', 'guest'),
     hash,
@@ -72,7 +83,16 @@ export async function ensureGuest(options: GuestOptions): Promise<GuestImage> {
     build: async (target) => {
       const tree = join(target, 'tree');
       const { supervisorBundle } = options;
-      const parts = { programs, kernel, omitModules, supervisorBundle, scripts: scriptsDirectory, run, path };
+      const parts = {
+        programs,
+        kernel,
+        omitModules,
+        supervisorBundle,
+        fenceReader,
+        scripts: scriptsDirectory,
+        run,
+        path,
+      };
       const mkfs = await findProgram('mkfs.ext4', path);
       await buildStep(onProgress, 'guest image: building', async () => {
         await mkdir(tree);
@@ -107,21 +127,33 @@ const loaderCache = '/etc/ld.so.cache';
 async function hashOfInputs(
   kernel: GuestKernel,
   programs: readonly GuestProgram[],
+  fenceReader: FenceReaderFiles | undefined,
   { supervisorBundle, omitModules = [] }: GuestOptions,
 ): Promise<string> {
-  const bundle = await readFile(supervisorBundle).catch((cause: unknown) => {
-    throw new TapwardenError('FILE_UNREADABLE', {
-      message: `The supervisor's bundle ${supervisorBundle} cannot be read: ${errnoOf(cause) ?? 'unknown reason'}`,
-      hint: "In a checkout, build it first: 'npm run build'.",
-      cause,
-    });
-  });
+  const bundles = await Promise.all(
+    [
+      supervisorBundle,
+      ...(fenceReader === undefined
+        ? []
+        : [fenceReader.bundle, ...fenceReader.netlink.files.map(({ source }) => source)]),
+    ].map(readBundle),
+  );
   const scripts = await Promise.all(scriptNames.map((name) => readFile(join(scriptsDirectory, name))));
   const identities = await Promise.all([...programs.map((program) => program.source), loaderCache].map(identityOf));
   const hash = createHash('sha256');
   hash.update(JSON.stringify([builderVersion, kernel.hash, identities, [...omitModules].sort()]));
-  for (const data of [bundle, ...scripts]) hash.update(`\n${data.length}\n`).update(data);
+  for (const data of [...bundles, ...scripts]) hash.update(`\n${data.length}\n`).update(data);
   return hash.digest('hex').slice(0, 16);
+}
+
+async function readBundle(path: string): Promise<Buffer> {
+  return await readFile(path).catch((cause: unknown) => {
+    throw new TapwardenError('FILE_UNREADABLE', {
+      message: `The guest's program ${path} cannot be read: ${errnoOf(cause) ?? 'unknown reason'}`,
+      hint: "In a checkout, build it first: 'npm run build'.",
+      cause,
+    });
+  });
 }
 
 /** What tells one version of a file from another without reading it. */

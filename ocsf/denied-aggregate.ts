@@ -1,6 +1,7 @@
 import { checkedInteger, checkedIp } from './check.ts';
 import { deviceOf, type EventContext, metadataOf, policyOf } from './context.ts';
-import { protocolName } from './destination.ts';
+import type { PacketEnd } from './denied-packet.ts';
+import { classifyAddress, protocolName } from './destination.ts';
 import type { EventBody, NetworkActivity } from './event.ts';
 import { type FenceRule, fenceRuleOf } from './fence-rule.ts';
 import { finish } from './finish.ts';
@@ -10,6 +11,8 @@ const reasons = {
   'log-limit': 'the limit of the log rule withheld their lines',
   'records-lost': 'the kernel overwrote their records before they were read',
   'set-full': 'the set that counts by destination was full',
+  'event-budget': 'the guest told of more than one sandbox may write',
+  unlogged: 'the kernel cannot log',
   unreadable: 'their lines could not be read as records of the fence',
   unknown: 'the counters tell of them and the log does not',
 } as const;
@@ -28,14 +31,18 @@ export type DeniedAggregateInput = {
   readonly protocol?: number;
   readonly ipVersion?: 4 | 6;
   readonly source: { readonly ip: string };
+  /** Where they were to go, when they were counted by it. */
+  readonly destination?: PacketEnd;
+  /** The exec that sent them, when they were counted by it. */
+  readonly exec?: { readonly id: string };
   /** @default 'unknown' */
   readonly reason?: AggregateReason;
   readonly rule?: FenceRule;
 };
 
 /**
- * Packets that the fence refused and that have no event of their own: Network Activity, Refuse, with their `count` and
- * no destination. The sum of `count` over all Refuse events (1 where it is absent) is the number of packets refused.
+ * Packets that the fence refused and that have no event of their own: Network Activity, Refuse, with their `count`, and
+ * with the destination and the exec where the fence counted by these. The sum of `count` over all Refuse events (1 where it is absent) is the number of packets refused.
  *
  * @throws EVENT_INVALID when a number is out of its range, or the window ends before it starts
  * Source: OCSF network_activity (4001)
@@ -45,6 +52,8 @@ export function deniedAggregate(context: EventContext, input: DeniedAggregateInp
   const end = checkedInteger(input.endTime, 'endTime', start);
   const count = checkedInteger(input.count, 'count', 1);
   const reason = input.reason ?? 'unknown';
+  const destination = input.destination === undefined ? undefined : checkedDestination(input.destination);
+  const known = destination === undefined ? undefined : classifyAddress(destination.ip);
   const protocol = input.protocol === undefined ? undefined : checkedInteger(input.protocol, 'protocol', 0, 255);
   return finish<NetworkActivity>(
     present({
@@ -52,10 +61,10 @@ export function deniedAggregate(context: EventContext, input: DeniedAggregateInp
       class_uid: 4001 as const,
       activity_id: 5 as const,
       severity_id: 3 as const,
-      message: `${count} direct packet${count === 1 ? '' : 's'} refused without an event of ${count === 1 ? 'its' : 'their'} own`,
+      message: `${count} direct packet${count === 1 ? '' : 's'}${destination === undefined ? '' : ` to ${destinationText(destination)}`} refused without an event of ${count === 1 ? 'its' : 'their'} own`,
       status_id: 2 as const,
       status_code: 'nft:refused',
-      status_detail: `Counted without a destination of their own: ${reasons[reason]}.`,
+      status_detail: `Counted ${destination === undefined ? 'by kind' : 'by destination'}, not told one by one: ${reasons[reason]}.`,
       ...(count === 1 ? {} : { count, start_time: start, end_time: end, duration: end - start }),
       action_id: 2 as const,
       disposition_id: 2 as const,
@@ -68,19 +77,34 @@ export function deniedAggregate(context: EventContext, input: DeniedAggregateInp
       }),
       device: deviceOf(context),
       src_endpoint: { ip: checkedIp(input.source.ip, 'source.ip'), uid: context.sandboxId },
+      dst_endpoint: destination,
       connection_info: present({
         direction_id: 2 as const,
+        boundary_id: known?.boundaryId,
         protocol_num: protocol,
         protocol_name: protocol === undefined ? undefined : protocolName(protocol),
-        protocol_ver_id: input.ipVersion,
+        protocol_ver_id: known?.versionId ?? input.ipVersion,
       }),
       traffic: { packets: count, packets_out: count },
       firewall_rule: input.rule === undefined ? undefined : fenceRuleOf(context, input.rule),
       policy: policyOf(context),
-      unmapped: {
+      unmapped: present({
         aggregation: { reason, window: { start_time: start, end_time: end }, packets: count },
         origin: { verified: false, method: 'counter', reason: 'process-not-attributed' },
-      },
+        exec: input.exec === undefined ? undefined : { id: input.exec.id },
+      }),
     }),
   );
+}
+
+function checkedDestination({ ip, port }: PacketEnd): PacketEnd {
+  return present({
+    ip: checkedIp(ip, 'destination.ip'),
+    port: port === undefined ? undefined : checkedInteger(port, 'destination.port', 0, 65535),
+  });
+}
+
+function destinationText({ ip, port }: PacketEnd): string {
+  if (port === undefined) return ip;
+  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
 }

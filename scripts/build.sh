@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Compiles the TypeScript sources to build/, and bundles three programs: the supervisor into the one file that the guest
-# image carries, and the command line and the channel process, which start with every sandbox, where they stand: as one file
-# they load in a third of the time. What they name by a path relative to themselves, they name from build/ on.
+# Compiles the TypeScript sources to build/, and bundles four programs: the supervisor and the reader of its fence, each into
+# the one file that the guest image carries, and the command line and the channel process, which start with every sandbox,
+# where they stand: as one file they load in a third of the time. What they name by a path relative to themselves, they name
+# from build/ on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 node_modules/.bin/tsc
@@ -20,3 +21,4 @@ module build/driver-vm/unprivileged/main.js
 module build/cli/main.js
 # Node loads a CommonJS module without its loader of ES modules, which under emulation takes a guest 0.2 s to set up.
 bundle build/supervisor/main.js build/supervisor.cjs --format=cjs
+bundle build/supervisor/fence-reader.js build/fence-reader.cjs --format=cjs

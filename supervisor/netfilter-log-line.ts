@@ -135,5 +135,10 @@ function protocolNumber(name: string | undefined): number | undefined {
 function readAddress(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   if (isIPv4(text)) return text;
-  return isIPv6(text) ? new URL(`http://[${text}]`).hostname.slice(1, -1) : undefined;
+  return isIPv6(text) ? shortIp6(text) : undefined;
+}
+
+/** An IPv6 address in its short form. Example: `2001:db8::1` for `2001:0db8:0000:…:0001`. */
+export function shortIp6(text: string): string {
+  return new URL(`http://[${text}]`).hostname.slice(1, -1);
 }

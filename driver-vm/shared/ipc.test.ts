@@ -12,7 +12,18 @@ const messages: readonly ChildMessage[] = [
   { kind: 'settled' },
   { kind: 'console', text: '\x1b[2J' },
   { kind: 'lost', code: 'BUG', message: 'm', console: '' },
-  { kind: 'finished', summary: { allowed: 1, denied: 2, deniedRequests: 3, attempts: 4, lost: null } },
+  {
+    kind: 'finished',
+    summary: {
+      allowed: 1,
+      denied: 2,
+      deniedRequests: 3,
+      attempts: 4,
+      lost: null,
+      complete: false,
+      incomplete: ['log-gap: 1'],
+    },
+  },
 ];
 for (const message of messages) {
   test(`parseChildMessage() takes '${message.kind}'`, (t) => {

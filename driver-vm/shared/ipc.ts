@@ -1,4 +1,15 @@
-import { flag, integer, nullable, object, oneOf, readShape, type ShapeOf, text, union } from '../../base/index.ts';
+import {
+  flag,
+  integer,
+  list,
+  nullable,
+  object,
+  oneOf,
+  readShape,
+  type ShapeOf,
+  text,
+  union,
+} from '../../base/index.ts';
 import type { DirectDestination } from '../../nft/index.ts';
 import type { EventContext } from '../../ocsf/index.ts';
 import type { Policy } from '../../policy/index.ts';
@@ -56,6 +67,9 @@ const summary = object({
   deniedRequests: count,
   attempts: count,
   lost: nullable(count),
+  /** Whether the record tells of every attempt, and why it may not: `log-gap: …`, a code and what happened. */
+  complete: flag,
+  incomplete: list(text(300), 32),
 });
 
 /**

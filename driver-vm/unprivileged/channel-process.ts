@@ -152,8 +152,8 @@ export class ChannelProcess {
       case 'hello':
         return this.#onHello(message);
       case 'ready':
-        recorder?.started(this.#kernelRelease, message.logging);
-        return this.#parent.send(message);
+        recorder?.started(this.#kernelRelease, message);
+        return this.#parent.send({ kind: 'ready', logging: message.logging, setupMs: message.setupMs });
       case 'failed':
         return this.#parent.send(message);
       case 'started':
