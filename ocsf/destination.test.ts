@@ -31,6 +31,7 @@ test('classifyAddress: each IPv4 network, from its first address to its last and
 });
 
 test('classifyAddress: the metadata services are known in every form of their address', (t) => {
-  for (const ip of ['169.254.169.254', '::ffff:169.254.169.254', 'fd00:ec2::254']) t.true(classifyAddress(ip).isMetadata);
+  for (const ip of ['169.254.169.254', '::ffff:169.254.169.254', 'fd00:ec2::254'])
+    t.true(classifyAddress(ip).isMetadata);
   for (const ip of ['169.254.169.253', '169.254.169.255', 'fd00:ec2::253']) t.false(classifyAddress(ip).isMetadata);
 });

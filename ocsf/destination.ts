@@ -1,11 +1,11 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import type { EnumId } from './enums.ts';
+import type { IdOf } from './schema/types.ts';
 
 /** What an address says about a destination. */
 export type Destination = {
   readonly versionId: 4 | 6;
-  readonly boundaryId: EnumId<'boundary_id'>;
+  readonly boundaryId: IdOf<'boundary_id'>;
   /** The address at which clouds hand out credentials. */
   readonly isMetadata: boolean;
 };
@@ -35,7 +35,8 @@ const protocolNames: Readonly<Record<number, string>> = {
  */
 export function classifyAddress(ip: string): Destination {
   const quad = isIPv4(ip) ? quadOf(ip) : undefined;
-  if (quad !== undefined) return { versionId: 4, boundaryId: boundaryOfQuad(quad), isMetadata: isMetadataHost(ip) };
+  if (quad !== undefined)
+    return { versionId: 4, boundaryId: boundaryOfQuad(quad), isMetadata: ip === '169.254.169.254' };
   // `process` looks at the IPv4 address inside ::ffff:0:0/96, to which the packet would go.
   const address = ipaddr.process(ip);
   return {
@@ -74,8 +75,7 @@ function boundaryOfQuad(quad: number): 1 | 2 | 3 {
   const first = quad >>> 24;
   const second = (quad >>> 16) & 0xff;
   if (first === 127) return 1;
-  const isPrivate =
-    first === 10 || (first === 172 && second >= 16 && second < 32) || (first === 192 && second === 168);
+  const isPrivate = first === 10 || (first === 172 && second >= 16 && second < 32) || (first === 192 && second === 168);
   const isLinkLocal = first === 169 && second === 254;
   const isShared = first === 100 && second >= 64 && second < 128;
   const isNarrowMulticast = first === 239 || quad >>> 8 === 0xe00000;

@@ -246,7 +246,7 @@ const verdicts = test.macro({
     const event = deniedPacket(context, { ...tcp, ...change });
     const attack = event.attacks?.[0];
     t.like(event, { severity: want.severity, connection_info: { boundary: want.boundary } });
-    t.is(attack?.sub_technique?.uid ?? attack?.technique.uid, want.attack);
+    t.is(attack?.sub_technique?.uid ?? attack?.technique?.uid, want.attack);
     t.like(event, { type_uid: 400105, action: 'Denied', disposition: 'Blocked', status: 'Failure' });
   },
   title: (name) => `deniedPacket: ${name}`,

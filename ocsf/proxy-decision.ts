@@ -3,9 +3,10 @@ import { attacksOf } from './attack.ts';
 import { checkedInteger, checkedIp } from './check.ts';
 import { deviceOf, type EventContext, metadataOf, policyOf } from './context.ts';
 import { classifyAddress, isMetadataHost } from './destination.ts';
-import type { ConnectionInfo, Endpoint, EventBody, FirewallRule, NetworkActivity } from './event.ts';
+import type { Endpoint, EventBody, NetworkActivity } from './event.ts';
 import { finish } from './finish.ts';
 import { present } from './present.ts';
+import type { ObjectOf } from './schema/types.ts';
 
 /** A CONNECT or an absolute-form HTTP request, as a proxy saw it. Host and method are the workload's words. */
 export type ConnectInput = {
@@ -153,7 +154,7 @@ function sourceOf(context: EventContext, client: ConnectInput['client']): Endpoi
   });
 }
 
-function connectionOf(ip: string | undefined): ConnectionInfo {
+function connectionOf(ip: string | undefined): ObjectOf<'network_connection_info'> {
   const address = ip === undefined ? undefined : classifyAddress(ip);
   return present({
     direction_id: 2 as const,
@@ -171,7 +172,7 @@ function trafficOf(bytes: ConnectInput['bytes']) {
   return { bytes: inward + outward, bytes_in: inward, bytes_out: outward };
 }
 
-function ruleOf(context: EventContext, outcome: Outcome): FirewallRule {
+function ruleOf(context: EventContext, outcome: Outcome): ObjectOf<'firewall_rule'> {
   return {
     name: outcome.rule,
     type: outcome.denied ? 'deny' : 'allow',

@@ -1,4 +1,5 @@
 import type { EventBody, EventDraft, JsonObject, JsonValue } from './event.ts';
+import { isDeeplyFrozen } from './frozen.ts';
 
 /** What the log alone knows of an event. It stands at the end of `metadata`. */
 export type LogParts = {
@@ -70,7 +71,8 @@ function serialize(
     const text = textLike(event, example, parts);
     if (text !== undefined) return text;
   }
-  if ((known?.length ?? 0) >= examplesPerType || (known === undefined && examples.size >= typesAtMost)) return undefined;
+  if ((known?.length ?? 0) >= examplesPerType || (known === undefined && examples.size >= typesAtMost))
+    return undefined;
   const example = exampleOf(event);
   if (example === undefined) return undefined;
   if (known === undefined) examples.set(type, [example]);
@@ -103,7 +105,10 @@ function textLike(value: JsonObject, example: Example, parts?: LogParts): string
 }
 
 /** The same for a list of as many members. A list needs no keys, and a loop over both kinds would be slower for each. */
-function textOfList(list: readonly JsonValue[], { values, starts, ends, inner, text: known }: Example): string | undefined {
+function textOfList(
+  list: readonly JsonValue[],
+  { values, starts, ends, inner, text: known }: Example,
+): string | undefined {
   if (list.length !== values.length) return undefined;
   let text = '';
   let copied = 0;
@@ -174,9 +179,4 @@ function exampleOf(value: JsonObject | readonly JsonValue[]): Example | undefine
     ends.push(text.length);
   }
   return { isList, keys, values, starts, ends, inner, text: `${text}${isList ? ']' : '}'}` };
-}
-
-function isDeeplyFrozen(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return true;
-  return Object.isFrozen(value) && Object.values(value).every(isDeeplyFrozen);
 }
