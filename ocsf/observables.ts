@@ -28,7 +28,10 @@ const steps: readonly (readonly [ObservablePath, readonly string[]])[] = Object.
 ]);
 
 /** The observables of an event: what a search starts from, and where in the event it stands. */
-export function observablesOf(event: Readonly<Record<string, JsonValue>>, version: SchemaVersion): readonly Observable[] {
+export function observablesOf(
+  event: Readonly<Record<string, JsonValue>>,
+  version: SchemaVersion,
+): readonly Observable[] {
   const found: Observable[] = [];
   for (const [path, keys] of steps) {
     let value: JsonValue | undefined = event;
