@@ -9,7 +9,14 @@ export type ShorthandOptions = {
 const maxFieldLength = 255;
 const maxSentenceLength = 400;
 
-const classNames: Readonly<Record<number, string>> = { 0: 'base', 1007: 'process', 4001: 'network', 6002: 'sandbox' };
+const classNames: Readonly<Record<number, string>> = {
+  0: 'base',
+  1007: 'process',
+  1008: 'log',
+  4001: 'network',
+  4002: 'http',
+  6002: 'sandbox',
+};
 
 const severityColors: Readonly<Record<number, string>> = { 3: '33', 4: '31', 5: '31;1', 6: '31;1' };
 const verdictColors: Readonly<Record<string, string>> = {
