@@ -32,6 +32,9 @@ export type RecorderOptions = {
   readonly budget?: EventBudget;
 };
 
+/** What a recorder knows of the record; the rest is known when the log is closed. */
+export type RecordSummary = Omit<RunSummary, 'unwritten' | 'problem'>;
+
 /** How many events one sandbox may write of what its guest says. */
 export type EventBudget = { readonly perSecond: number; readonly atOnce: number };
 
@@ -162,7 +165,7 @@ export class Recorder {
   }
 
   /** Writes the last event and returns the counts of the run. */
-  stopped(reason: string, failed: boolean, slot: Readonly<Record<string, number>>): RunSummary {
+  stopped(reason: string, failed: boolean, slot: Readonly<Record<string, number>>): RecordSummary {
     const summary = this.#summary();
     this.#append(
       sandboxStopped(this.#context, {
@@ -177,7 +180,7 @@ export class Recorder {
     return summary;
   }
 
-  #summary(): RunSummary {
+  #summary(): RecordSummary {
     const recorded = this.#recorded.tcp + this.#recorded.udp + this.#recorded.other;
     const counts = this.#counts;
     const known = counts !== null && counts !== undefined;
