@@ -1,4 +1,6 @@
 export { type AttackInput, attacksOf, attackVersion } from './attack.ts';
+export { buildEvent } from './build-event.ts';
+export { type Checked, checkEvent } from './check-event.ts';
 export type { EventContext, Feature } from './context.ts';
 export { type AggregateReason, type DeniedAggregateInput, deniedAggregate } from './denied-aggregate.ts';
 export { type DeniedPacketInput, deniedPacket, type PacketEnd } from './denied-packet.ts';
@@ -7,6 +9,7 @@ export type * from './event.ts';
 export { type ExecEnd, type ExecInput, execExited, execLaunched } from './exec.ts';
 export type { FenceRule, Verdict } from './fence-rule.ts';
 export { finish } from './finish.ts';
+export { deepFreeze } from './frozen.ts';
 export { inspectLog, type LogEnd, type PreparedLog, prepareLog } from './inspect-log.ts';
 export { EventLog, type EventLogEnvironment, type FromFdOptions } from './jsonl-writer.ts';
 export { maxLineBytes } from './line-cap.ts';
@@ -26,5 +29,15 @@ export {
   sandboxStarted,
   sandboxStopped,
 } from './sandbox-lifecycle.ts';
+export type { EventClassUid } from './schema/classes.ts';
+export type { ActivityOf, EventOf, IdOf, ObjectOf } from './schema/types.ts';
+export { defaultVersion, type SchemaVersion, schemaVersions } from './schema/versions.ts';
+export {
+  createEventSerializer,
+  type EventSerializer,
+  type LogParts,
+  serializeEvent,
+  withLogParts,
+} from './serialize.ts';
 export { renderShort, type ShorthandOptions } from './shorthand.ts';
 export { createUidSource, type UidParts } from './uid.ts';
