@@ -58,6 +58,7 @@ const request = (changes: object = {}): Fact => ({
   method: 'CONNECT',
   host: 'example.com',
   port: 443,
+  path: null,
   client: { address: '10.200.0.2', port: 40_000 },
   code: 'HOST_NOT_ALLOWED',
   reason: 'no rule allows it',

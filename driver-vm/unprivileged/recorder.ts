@@ -221,6 +221,7 @@ export class Recorder {
             host: fact.host,
             port: fact.port,
             method: fact.method,
+            ...(fact.path === null ? {} : { path: fact.path }),
             // A refusal by policy is always answered so.
             status: 403,
             client: clientOf(fact.client),
