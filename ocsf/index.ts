@@ -3,7 +3,7 @@ export { buildEvent } from './build-event.ts';
 export { type Checked, checkEvent } from './check-event.ts';
 export type { EventContext, Feature } from './context.ts';
 export { type AggregateReason, type DeniedAggregateInput, deniedAggregate } from './denied-aggregate.ts';
-export { type DeniedPacketInput, deniedPacket, type PacketEnd } from './denied-packet.ts';
+export { deniedPacket } from './denied-packet.ts';
 export { classifyAddress, type Destination, isMetadataHost, protocolName } from './destination.ts';
 export type * from './event.ts';
 export { type ExecEnd, type ExecInput, execExited, execLaunched } from './exec.ts';
@@ -13,6 +13,7 @@ export { deepFreeze } from './frozen.ts';
 export { inspectLog, type LogEnd, type PreparedLog, prepareLog } from './inspect-log.ts';
 export { EventLog, type EventLogEnvironment, type FromFdOptions } from './jsonl-writer.ts';
 export { maxLineBytes } from './line-cap.ts';
+export type { DeniedPacketInput, PacketEnd } from './packet.ts';
 export {
   type Allowed,
   type ConnectInput,

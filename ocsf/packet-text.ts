@@ -1,5 +1,5 @@
-import type { DeniedPacketInput, PacketEnd } from './denied-packet.ts';
 import { type Destination, protocolName } from './destination.ts';
+import type { DeniedPacketInput, PacketEnd } from './packet.ts';
 
 /** Ports of TCP and UDP of which the texts, the severity or the technique know something; all others are alike. */
 export const knownPorts: readonly number[] = [22, 53, 80, 123, 443, 445, 853];
