@@ -237,7 +237,11 @@ kernelTest(
     t.like((await learn(finish)) as RunSummary, { allowed: 0, deniedRequests: 1 });
     const denied = (await events()).filter(({ class_uid }) => class_uid === 4002);
     t.is(denied.length, 1);
-    t.like(denied[0], { activity_id: 1, http_response: { code: 403 }, dst_endpoint: { hostname: 'example.com', port: 443 } });
+    t.like(denied[0], {
+      activity_id: 1,
+      http_response: { code: 403 },
+      dst_endpoint: { hostname: 'example.com', port: 443 },
+    });
   },
 );
 

@@ -8,7 +8,7 @@ import { type FenceRule, fenceRuleOf, kernelUser, statusCodes } from './fence-ru
 import { finish, wellFormed } from './finish.ts';
 import { deepFreeze, isDeeplyFrozen } from './frozen.ts';
 import { observableOf } from './observables.ts';
-import { type DeniedPacketInput, type Packet, type PacketEnd, readPacket } from './packet.ts';
+import { type CheckedEnd, type DeniedPacketInput, type Packet, readPacket } from './packet.ts';
 import { adviceOf, knownPorts, messageOf } from './packet-text.ts';
 import { present } from './present.ts';
 import type { ObjectName } from './schema/objects.ts';
@@ -229,7 +229,7 @@ function fill(
 
 type Source = Endpoint & { readonly ip: string };
 
-function sourceOf({ sandboxId }: EventContext, input: DeniedPacketInput, { ip, port }: PacketEnd): Source {
+function sourceOf({ sandboxId }: EventContext, input: DeniedPacketInput, { ip, port }: CheckedEnd): Source {
   const interfaceOut = wellFormed(input.interfaceOut);
   return port === undefined
     ? { ip, uid: sandboxId, interface_name: interfaceOut }

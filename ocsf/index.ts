@@ -42,3 +42,5 @@ export {
 } from './serialize.ts';
 export { renderShort, type ShorthandOptions } from './shorthand.ts';
 export { createUidSource, type UidParts } from './uid.ts';
+export type { Findings, Problem } from './validate/problem.ts';
+export { type ValidateOptions, validateEvent } from './validate/validate-event.ts';

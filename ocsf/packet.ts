@@ -4,7 +4,7 @@ import type { FenceRule, Verdict } from './fence-rule.ts';
 import { severityOf } from './packet-text.ts';
 
 /** An address, and a port where the protocol has ports. */
-export type PacketEnd = { readonly ip: string; readonly port?: number };
+export type PacketEnd = { readonly ip: string; readonly port?: number | undefined };
 
 /** One packet that the fence refused, as the kernel's log line tells it. */
 export type DeniedPacketInput = {
@@ -20,29 +20,32 @@ export type DeniedPacketInput = {
   /** Bytes of the IP packet. */
   readonly length: number;
   /** Owner of the socket. */
-  readonly uid?: number;
-  readonly gid?: number;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
   /** The packet mark, which names the exec. */
-  readonly mark?: number;
+  readonly mark?: number | undefined;
   /** The flag bits of the TCP header, for example 2 for SYN. */
-  readonly tcpFlags?: number;
-  readonly icmp?: { readonly type: number; readonly code: number };
+  readonly tcpFlags?: number | undefined;
+  readonly icmp?: { readonly type: number; readonly code: number } | undefined;
   /** Sequence number of the kernel's log record. */
   readonly sequence: number;
   /** The exec that the mark stands for. */
-  readonly exec?: { readonly id: string };
+  readonly exec?: { readonly id: string } | undefined;
   readonly rawLine: string;
   readonly rule: FenceRule;
   readonly verdict: Verdict;
 };
+
+/** An address that was checked, with its port where it has one. */
+export type CheckedEnd = { readonly ip: string; readonly port?: number };
 
 /** What was read of an input and checked, and what follows from it. */
 export type Packet = {
   readonly time: number;
   readonly sequence: number;
   readonly originalTime: string;
-  readonly source: PacketEnd;
-  readonly end: PacketEnd;
+  readonly source: CheckedEnd;
+  readonly end: CheckedEnd;
   readonly length: number;
   readonly tcpFlags: number | undefined;
   readonly destination: Destination;
@@ -72,7 +75,7 @@ export function readPacket(input: DeniedPacketInput): Packet {
 }
 
 /** An endpoint without a port has none: `undefined` would be one too many. */
-function checkedEnd({ ip, port }: PacketEnd, where: 'source' | 'destination'): PacketEnd {
+function checkedEnd({ ip, port }: PacketEnd, where: 'source' | 'destination'): CheckedEnd {
   const checked = checkedIp(ip, `${where}.ip`);
   return port === undefined ? { ip: checked } : { ip: checked, port: checkedInteger(port, `${where}.port`, 0, 65535) };
 }

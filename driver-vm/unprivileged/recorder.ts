@@ -238,21 +238,20 @@ export class Recorder {
   }
 
   #packet(fact: DeniedPacketFact): void {
-    const portOf = (port: number | null) => (port === null ? {} : { port });
     this.#append(
       deniedPacket(this.#context, {
         time: this.#options.now(),
         originalTime: fact.monotonic,
         protocol: fact.protocol,
-        source: { ip: fact.source, ...portOf(fact.sourcePort) },
-        destination: { ip: fact.destination, ...portOf(fact.destinationPort) },
+        source: { ip: fact.source, port: fact.sourcePort ?? undefined },
+        destination: { ip: fact.destination, port: fact.destinationPort ?? undefined },
         interfaceOut: fact.interfaceOut,
         length: fact.length,
-        ...(fact.uid === null ? {} : { uid: fact.uid }),
-        ...(fact.gid === null ? {} : { gid: fact.gid }),
-        ...(fact.mark === null ? {} : { mark: fact.mark }),
-        ...(fact.tcpFlags === null ? {} : { tcpFlags: fact.tcpFlags }),
-        ...(fact.icmp === null ? {} : { icmp: fact.icmp }),
+        uid: fact.uid ?? undefined,
+        gid: fact.gid ?? undefined,
+        mark: fact.mark ?? undefined,
+        tcpFlags: fact.tcpFlags ?? undefined,
+        icmp: fact.icmp ?? undefined,
         sequence: fact.sequence,
         rawLine: fact.raw,
         rule: refuseRule,
