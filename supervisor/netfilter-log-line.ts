@@ -117,10 +117,9 @@ const flagBits: Readonly<Record<string, number>> = {
 };
 
 function tcpFlagsOf(words: string): number {
-  return words
-    .split(' ')
-    .filter((word) => word !== '')
-    .reduce((bits, word) => bits | (flagBits[word] ?? 0), 0);
+  let bits = 0;
+  for (const word of words.split(' ')) bits |= flagBits[word] ?? 0;
+  return bits;
 }
 
 function protocolNumber(name: string | undefined): number | undefined {
