@@ -1,6 +1,7 @@
 import {
   attackVersion,
   buildEvent,
+  checkEvent,
   connectAllowed,
   connectDenied,
   connectFailed,
@@ -185,6 +186,11 @@ export const samples: Readonly<Record<string, EventBody>> = {
   }),
   'fence-unlogged': fenceUnlogged(context, { time, reason: 'the kernel has no nf_log_all_netns' }),
   'telemetry-gap': telemetryGap(context, { time, missing: 15, first: 4320, last: 4334, source: '/dev/kmsg' }),
+  'event-invalid': checkEvent(
+    { ...deniedPacket(context, tcp), dst_endpoint: { ip: '203.0.113.10', port: 70_000 } },
+    context,
+    time,
+  ).body,
   'generic-dns-activity': buildEvent({
     class_uid: 4003,
     activity_id: 2,
