@@ -1,5 +1,5 @@
 import type { Fact } from '../channel/index.ts';
-import { link } from '../init/index.ts';
+import { link } from '../init/contract.ts';
 import { decideHost } from '../policy/decide-host.ts';
 import type { Policy } from '../policy/index.ts';
 import { createProxy, type Outcome, type ProxyServer } from '../proxy/index.ts';
@@ -34,6 +34,7 @@ function deniedRequestFact(outcome: Outcome): Fact | undefined {
     method: request.method.slice(0, 32),
     host: request.host.slice(0, 255),
     port: request.port,
+    path: request.path?.slice(0, 1024) ?? null,
     client: request.client,
     code: denial.code,
     reason: denial.reason.slice(0, 1024),

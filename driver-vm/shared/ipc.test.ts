@@ -17,7 +17,16 @@ const messages: readonly ChildMessage[] = [
   { kind: 'log', problem: 'ENOSPC', rotationProblem: null, held: 3, dropped: 0 },
   {
     kind: 'finished',
-    summary: { allowed: 1, denied: 2, deniedRequests: 3, attempts: 4, lost: null, unwritten: 0, problem: null },
+    summary: {
+      allowed: 1,
+      denied: 2,
+      deniedRequests: 3,
+      attempts: 4,
+      lost: null,
+      invalid: 0,
+      unwritten: 0,
+      problem: null,
+    },
   },
 ];
 for (const message of messages) {
@@ -34,7 +43,16 @@ const hostile: Readonly<Record<string, unknown>> = {
   'a status of 256': { kind: 'exited', status: 256, signal: null },
   'a count of 2^53': {
     kind: 'finished',
-    summary: { allowed: 2 ** 53, denied: 0, deniedRequests: 0, attempts: 0, lost: 0, unwritten: 0, problem: null },
+    summary: {
+      allowed: 2 ** 53,
+      denied: 0,
+      deniedRequests: 0,
+      attempts: 0,
+      lost: 0,
+      invalid: 0,
+      unwritten: 0,
+      problem: null,
+    },
   },
   'a file that begins with event 0': { kind: 'rotate', firstSequence: 0 },
   'a file that begins with half an event': { kind: 'rotate', firstSequence: 1.5 },

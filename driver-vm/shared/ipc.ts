@@ -70,6 +70,8 @@ const summary = object({
   deniedRequests: count,
   attempts: count,
   lost: nullable(count),
+  /** Events that were not valid, and went out inside another. */
+  invalid: count,
   unwritten: count,
   problem: nullable(text(4096)),
 });

@@ -30,6 +30,8 @@ export class ChannelProcess {
   #recorder: Recorder | undefined;
   #log: JsonlWriter | undefined;
   #nextFile: NextFile | undefined;
+  /** Events that the log dropped, as far as an event of it tells of them. */
+  #toldDropped = 0;
   #gateway: Gateway | undefined;
   #connection: Connection | undefined;
   #stdio: Stdio | undefined;
@@ -242,7 +244,11 @@ export class ChannelProcess {
     return { unwritten: (log?.status.held ?? 0) + (log?.status.dropped ?? 0), problem };
   }
 
-  #onLogStatus({ problem, rotationProblem, held, dropped }: LogStatus): void {
+  #onLogStatus({ state, problem, rotationProblem, held, dropped }: LogStatus): void {
+    if (state === 'writing' && dropped > this.#toldDropped) {
+      this.#recorder?.dropped(dropped - this.#toldDropped);
+      this.#toldDropped = dropped;
+    }
     this.#parent.send({
       kind: 'log',
       problem: problem?.slice(0, 4096) ?? null,
