@@ -28,5 +28,14 @@ export {
   sandboxStarted,
   sandboxStopped,
 } from './sandbox-lifecycle.ts';
-export { renderShort, type ShorthandOptions } from './shorthand.ts';
+export {
+  classWords,
+  maxShortLength,
+  paintSeverity,
+  paintVerdict,
+  renderShort,
+  type ShortFields,
+  type ShorthandOptions,
+  shortFields,
+} from './shorthand.ts';
 export { createUidSource, type UidParts } from './uid.ts';
