@@ -6,6 +6,7 @@ export { type DeniedPacketInput, deniedPacket, type PacketEnd } from './denied-p
 export { classifyAddress, type Destination, isMetadataHost, protocolName } from './destination.ts';
 export { type EnumId, type EnumName, enums } from './enums.ts';
 export type * from './event.ts';
+export { type EventPath, parseEventPath, someValue } from './event-path.ts';
 export { type ExecEnd, type ExecInput, execExited, execLaunched } from './exec.ts';
 export type { FenceRule, Verdict } from './fence-rule.ts';
 export { finish } from './finish.ts';
@@ -31,6 +32,7 @@ export {
   sandboxStarted,
   sandboxStopped,
 } from './sandbox-lifecycle.ts';
+export { safeText } from './short-text.ts';
 export {
   classWords,
   maxShortLength,

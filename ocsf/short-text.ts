@@ -55,11 +55,11 @@ export function word(caption: string): string {
 }
 
 /**
- * Any JSON value on one line: every character is escaped that could change how a terminal or a person reads it, the
+ * Any JSON value on one line, of a list or an object only that it is one: every character is escaped that could change how a terminal or a person reads it, the
  * whole is quoted where it holds spaces, and it has at most `limit` characters, quotes and escapes included.
  */
 export function safeText(value: unknown, limit: number): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '?');
+  const text = typeof value === 'string' ? value : nameOf(value);
   let length = Math.min(text.length, limit);
   for (;;) {
     const safe = quoteText(text, length);
@@ -68,6 +68,12 @@ export function safeText(value: unknown, limit: number): string {
     // No half of a pair, which would be shown as an escape that stands nowhere in the text.
     if (/[\ud800-\udbff]/.test(text.charAt(length - 1))) length = Math.max(0, length - 1);
   }
+}
+
+/** Not by JSON.stringify, which fails where hostile lists are nested deeply. */
+function nameOf(value: unknown): string {
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? '[…]' : '{…}';
+  return String(value);
 }
 
 /** `[prefix + text]`, or nothing where there is no text. */
