@@ -1,4 +1,5 @@
 export { type AttackInput, attacksOf, attackVersion } from './attack.ts';
+export { type ClassName, captions, classNames } from './captions.ts';
 export { type ActivityId, type ClassUid, categories, classes, profiles } from './classes.ts';
 export type { EventContext, Feature } from './context.ts';
 export { type AggregateReason, type DeniedAggregateInput, deniedAggregate } from './denied-aggregate.ts';
@@ -34,7 +35,6 @@ export {
 } from './sandbox-lifecycle.ts';
 export { safeText } from './short-text.ts';
 export {
-  classWords,
   maxShortLength,
   paintSeverity,
   paintVerdict,

@@ -1,5 +1,4 @@
-import { classes } from './classes.ts';
-import { enums } from './enums.ts';
+import { activityCaptions, captions, classNames } from './captions.ts';
 import { endOf, objectOf } from './short-object.ts';
 import { at, numberAt, prefixed, safeText, shortLimits, textAt, word, wordAt } from './short-text.ts';
 
@@ -38,19 +37,6 @@ export type ShortFields = {
 
 /** A line of {@link renderShort} has at most this many characters, the sequences of colours apart. */
 export const maxShortLength = 6000;
-
-/** The short name of a class, by `class_uid`: what stands before the activity, and what a person may call it. */
-export const classWords: Readonly<Record<number, string>> = {
-  0: 'base',
-  1007: 'process',
-  1008: 'log',
-  2004: 'finding',
-  4001: 'network',
-  4002: 'http',
-  4003: 'dns',
-  5019: 'config',
-  6002: 'sandbox',
-};
 
 const maxLabels = 8;
 const maxAttacks = 4;
@@ -124,17 +110,16 @@ function timeOf(time: unknown): string {
 
 function kindOf(event: object): string {
   const uid = numberAt(event, 'class_uid') ?? -1;
-  const known = Object.entries(classes).find(([key]) => Number(key) === uid)?.[1];
-  const activities: Readonly<Record<number, string>> = known?.activities ?? {};
-  const activity = activities[numberAt(event, 'activity_id') ?? -1];
+  const activity = activityCaptions.get(uid)?.get(numberAt(event, 'activity_id') ?? -1);
   const name = wordAt(event, 'activity_name') ?? (activity === undefined ? '?' : word(activity));
-  return `${classWords[uid] ?? wordAt(event, 'class_name') ?? (uid === -1 ? '?' : `class-${uid}`)}/${name}`;
+  const className = classNames.get(uid)?.short ?? wordAt(event, 'class_name') ?? (uid === -1 ? '?' : `class-${uid}`);
+  return `${className}/${name}`;
 }
 
-/** The caption beside an id; from our own enum where the event, which need not have it, leaves it out. */
-function captionOf(event: object, name: 'severity' | 'action' | 'status'): string {
-  const captions: Readonly<Record<number, string>> = enums[`${name}_id`].values;
-  return wordAt(event, name) ?? captions[numberAt(event, `${name}_id`) ?? -1]?.toLowerCase() ?? '?';
+/** The caption beside an id; from our own table where the event, which need not have it, leaves it out. */
+function captionOf(event: object, name: keyof typeof captions): string {
+  const caption = captions[name].get(numberAt(event, `${name}_id`) ?? -1);
+  return wordAt(event, name) ?? caption?.toLowerCase() ?? '?';
 }
 
 function verdictOf(event: object): string {

@@ -20,13 +20,13 @@ export const eventsCommand: Command = {
   summary: 'print an event log, one line an event; filter it, follow it, count',
   help: `Usage: tapwarden events [--file FILE] [--follow] [FILTER]… [--format short|json|table] [--count-by PATH]
 
-Prints the events of a log, the files that it was rotated to first: time, class/activity, severity, verdict, sandbox, user
-and program > what it was done to, rule, why and what to change, how often, labels. Logs may be larger than memory.
+Prints the events of a log, the files that it was rotated to first: time, class/activity, severity, verdict, sandbox,
+user and program > what it was done to, rule, why and what to change, how often, labels. Logs may be larger than memory.
 
   --file FILE           the log (default: the newest in the folder 'events' of the state directory)
   -f, --follow          go on with what is written to the log, over its rotation, until a signal comes
-  --format FORMAT       short: a line an event (default); table: the same in columns, long texts cut; json: the events as
-                        they are, one JSON object a line, characters that could deceive a terminal as \\uXXXX
+  --format FORMAT       short: a line an event (default); table: the same in columns, long texts cut; json: the events
+                        as they are, one JSON object a line, characters that could deceive a terminal as \\uXXXX
   --json                the same as --format json
   --count-by PATH       instead of events, how often each value stands at PATH, the most frequent first; of more than
                         ${maxValues} different values the rest is counted as one. With --format json one object:

@@ -1,4 +1,4 @@
-import { classes, classWords, type EventPath, enums, parseEventPath, someValue } from '../../ocsf/index.ts';
+import { captions, classNames, type EventPath, parseEventPath, someValue } from '../../ocsf/index.ts';
 import { usage } from '../options.ts';
 import { parseTime } from './time.ts';
 
@@ -64,10 +64,10 @@ function timeOf(option: string, text: string | undefined, now: number): number |
 function classUidOf(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   const wanted = plain(text);
-  for (const [uid, { name, caption }] of Object.entries(classes)) {
-    if ([name, caption, classWords[Number(uid)] ?? name].some((known) => plain(known) === wanted)) return Number(uid);
-  }
-  const names = Object.entries(classes).map(([uid, { name }]) => `${classWords[Number(uid)] ?? name} (${uid})`);
+  const known = [...classNames.values()];
+  const found = known.find(({ name, caption, short }) => [name, caption, short].some((one) => plain(one) === wanted));
+  if (found !== undefined) return found.uid;
+  const names = known.map(({ uid, short }) => `${short} (${uid})`);
   throw wrong(`--class takes a class_uid or one of ${names.join(', ')}, not '${text}'`);
 }
 
@@ -77,9 +77,9 @@ function plain(name: string): string {
 }
 
 function severityOf(text: string): number {
-  const levels = Object.entries(enums.severity_id.values).filter(([id]) => Number(id) >= 1 && Number(id) <= 6);
-  const level = levels.find(([id, caption]) => id === text || caption.toLowerCase() === text.toLowerCase());
-  if (level !== undefined) return Number(level[0]);
+  const levels = [...captions.severity].filter(([id]) => id >= 1 && id <= 6);
+  const level = levels.find(([id, caption]) => String(id) === text || caption.toLowerCase() === text.toLowerCase());
+  if (level !== undefined) return level[0];
   const names = levels.map(([id, caption]) => `${caption.toLowerCase()} (${id})`);
   throw wrong(`--severity takes one of ${names.join(', ')}, not '${text}'`);
 }
