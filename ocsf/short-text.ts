@@ -10,16 +10,23 @@ export const shortLimits = {
   sentence: 400,
 } as const;
 
+/** Visible characters of ASCII, but for those that are escaped. */
+const plain = /^[!#-[\]-~]+$/;
+
 /**
  * The value at a path of own properties, or `undefined`. An element of a list is named by its number. Example:
  * `at(event, 'evidences.0.dst_endpoint')`.
  */
 export function at(event: object, path: string): unknown {
-  return path.split('.').reduce<unknown>((value, key) => {
-    return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
-      ? Reflect.get(value, key)
-      : undefined;
-  }, event);
+  let value: unknown = event;
+  for (let from = 0; from <= path.length; ) {
+    const dot = path.indexOf('.', from);
+    const key = path.slice(from, dot === -1 ? path.length : dot);
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Readonly<Record<string, unknown>>)[key];
+    from += key.length + 1;
+  }
+  return value;
 }
 
 /** The number at a path, or `undefined`. */
@@ -60,6 +67,8 @@ export function word(caption: string): string {
  */
 export function safeText(value: unknown, limit: number): string {
   const text = typeof value === 'string' ? value : nameOf(value);
+  // Most texts need nothing, and this tells sooner than the properties of Unicode do.
+  if (text.length <= limit && plain.test(text)) return text;
   let length = Math.min(text.length, limit);
   for (;;) {
     const safe = quoteText(text, length);
