@@ -120,6 +120,7 @@ const samples: Readonly<Record<string, EventBody>> = {
   }),
   'connect-allowed': connectAllowed(context, {
     ...request,
+    status: 200,
     resolved: '203.0.113.80',
     bytes: { in: 5120, out: 800 },
     decision: { rule: 'allow-example' },
@@ -127,6 +128,7 @@ const samples: Readonly<Record<string, EventBody>> = {
   'connect-denied': connectDenied(context, {
     ...request,
     host: 'evil.example',
+    status: 403,
     decision: {
       code: 'HOST_NOT_ALLOWED',
       reason: 'No rule allows evil.example:443.',
@@ -146,13 +148,24 @@ const samples: Readonly<Record<string, EventBody>> = {
     host: '::ffff:169.254.169.254',
     port: 80,
     method: 'GET',
+    path: '/latest/meta-data/?recursive=true',
+    status: 403,
     decision: { code: 'ADDRESS_LOCAL', reason: 'The address is the metadata service.', rule: 'deny-metadata' },
   }),
   'connect-failed': connectFailed(context, {
     ...request,
     resolved: '2001:db8::80',
+    status: 502,
     decision: { rule: 'allow-example' },
     failure: { code: 'ECONNREFUSED', reason: 'The upstream refused the connection.' },
+  }),
+  'http-unknown-method': connectFailed(context, {
+    ...request,
+    port: 80,
+    method: 'BREW',
+    path: '/pot',
+    decision: { rule: 'allow-example' },
+    failure: { code: 'UPSTREAM_MALFORMED', reason: 'The upstream answered with no HTTP.' },
   }),
   'exec-launched': execLaunched(context, command),
   'exec-launched-hostile': execLaunched(bare, { ...command, argv: [hostile, 'x'.repeat(9000)], workdir: hostile }),
@@ -246,7 +259,7 @@ const verdicts = test.macro({
     const event = deniedPacket(context, { ...tcp, ...change });
     const attack = event.attacks?.[0];
     t.like(event, { severity: want.severity, connection_info: { boundary: want.boundary } });
-    t.is(attack?.sub_technique?.uid ?? attack?.technique.uid, want.attack);
+    t.is(attack?.sub_technique?.uid ?? attack?.technique?.uid, want.attack);
     t.like(event, { type_uid: 400105, action: 'Denied', disposition: 'Blocked', status: 'Failure' });
   },
   title: (name) => `deniedPacket: ${name}`,

@@ -1,11 +1,9 @@
 export { type AttackInput, attacksOf, attackVersion } from './attack.ts';
 export { type ClassName, captions, classNames } from './captions.ts';
-export { type ActivityId, type ClassUid, categories, classes, profiles } from './classes.ts';
 export type { EventContext, Feature } from './context.ts';
 export { type AggregateReason, type DeniedAggregateInput, deniedAggregate } from './denied-aggregate.ts';
 export { type DeniedPacketInput, deniedPacket, type PacketEnd } from './denied-packet.ts';
 export { classifyAddress, type Destination, isMetadataHost, protocolName } from './destination.ts';
-export { type EnumId, type EnumName, enums } from './enums.ts';
 export type * from './event.ts';
 export { type EventPath, parseEventPath, someValue } from './event-path.ts';
 export { type ExecEnd, type ExecInput, execExited, execLaunched } from './exec.ts';

@@ -42,7 +42,8 @@ function networkObject(event: object): readonly string[] {
 }
 
 function httpObject(event: object): readonly string[] | undefined {
-  const method = textAt(event, 'http_request.http_method');
+  // A method that OCSF has no activity for stands in the name of the activity alone.
+  const method = textAt(event, ['http_request.http_method', 'activity_name']);
   const url = urlOf(event) ?? endOf(event, 'dst_endpoint');
   if (method === undefined && url === undefined) return undefined;
   const answer = numberAt(event, 'http_response.code');

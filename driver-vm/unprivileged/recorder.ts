@@ -19,7 +19,7 @@ import {
   sandboxStopped,
   telemetryGap,
 } from '../../ocsf/index.ts';
-import type { Outcome } from '../../proxy/index.ts';
+import { clientGoneStatus, type Outcome } from '../../proxy/index.ts';
 import type { ExecRequest, RunSummary } from '../shared/ipc.ts';
 
 /** What a recorder writes to, and how it tells the time: epoch milliseconds. */
@@ -125,6 +125,8 @@ export class Recorder {
       host: request.host,
       port: request.port,
       method: request.method,
+      ...(request.path === undefined ? {} : { path: request.path }),
+      ...(outcome.status === undefined || outcome.status === clientGoneStatus ? {} : { status: outcome.status }),
       client: clientOf(request.client),
       ...(outcome.resolvedAddress === undefined ? {} : { resolved: outcome.resolvedAddress }),
       via: outcome.by,
@@ -204,6 +206,8 @@ export class Recorder {
             host: fact.host,
             port: fact.port,
             method: fact.method,
+            // A refusal by policy is always answered so.
+            status: 403,
             client: clientOf(fact.client),
             via: 'guest-proxy',
             decision: { code: fact.code, reason: fact.reason, hint: fact.hint },
