@@ -10,8 +10,10 @@ export const shortLimits = {
   sentence: 400,
 } as const;
 
-/** Visible characters of ASCII, but for those that are escaped. */
-const plain = /^[!#-[\]-~]+$/;
+/** Visible characters of ASCII, but for those that are escaped or may call for quotes. */
+const plain = /^[!#-<?-Z\]-~]+$/;
+/** What another part of the line begins with: `rule=`, `>`, or a bracket that is not the one of an address. */
+const partLike = /^[\w-]*=|^>|^\[(?![\da-f:.]+\])/i;
 
 /**
  * The value at a path of own properties, or `undefined`. An element of a list is named by its number. Example:
@@ -62,8 +64,7 @@ export function word(caption: string): string {
 }
 
 /**
- * Any JSON value on one line, of a list or an object only that it is one: every character is escaped that could change how a terminal or a person reads it, the
- * whole is quoted where it holds spaces, and it has at most `limit` characters, quotes and escapes included.
+ XX and it has at most `limit` characters, quotes and escapes included.
  */
 export function safeText(value: unknown, limit: number): string {
   const text = typeof value === 'string' ? value : nameOf(value);
@@ -71,7 +72,8 @@ export function safeText(value: unknown, limit: number): string {
   if (text.length <= limit && plain.test(text)) return text;
   let length = Math.min(text.length, limit);
   for (;;) {
-    const safe = quoteText(text, length);
+    const quoted = quoteText(text, length);
+    const safe = partLike.test(quoted) ? `"${quoted}"` : quoted;
     if (safe.length <= limit || length === 0) return safe;
     length = Math.min(length - 1, Math.floor((length * limit) / safe.length));
     // No half of a pair, which would be shown as an escape that stands nowhere in the text.

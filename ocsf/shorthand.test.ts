@@ -246,6 +246,19 @@ test('renderShort: a text cannot pass for another field of the line', (t) => {
     dst_endpoint: { hostname: 'a rule=allow "x" [b]', port: 1 },
   });
   t.is(line, '? network/refuse LOW denied vm1 > - "a rule=allow \\"x\\" [b]":1');
+  const lookups = {
+    'rule=allow': '"rule=allow"',
+    '>': '">"',
+    '[T1095]': '"[T1095]"',
+    '[::1]': '[::1]',
+    'a=b': '"a=b"',
+  };
+  for (const [hostname, shown] of Object.entries(lookups)) {
+    t.is(
+      renderShort({ class_uid: 4003, activity_name: 'Query', query: { hostname } }),
+      `? dns/query ? - - > - ${shown}`,
+    );
+  }
 });
 
 test('renderShort: colour is on severity and verdict alone, and only where it is asked for', (t) => {
