@@ -14,6 +14,7 @@ export function objectOf(event: object): readonly string[] {
  * class alone decides, so that a request does not look like a packet because it has an address too.
  */
 const objects: Readonly<Record<number, (event: object) => readonly string[] | undefined>> = {
+  0: carriedObject,
   1007: processObject,
   1008: eventLogObject,
   2004: findingObject,
@@ -122,6 +123,13 @@ function eventLogObject(event: object): readonly string[] | undefined {
     ...prefixed('missing=', numberAt(event, 'unmapped.loss.missing_records')),
     ...(first === undefined || last === undefined ? [] : [`records=${first}-${last}`]),
   ];
+}
+
+/** The event that a Base Event carries because it is not valid. */
+function carriedObject(event: object): readonly string[] | undefined {
+  const errors = numberAt(event, 'unmapped.invalid.errors');
+  if (errors === undefined) return undefined;
+  return ['an-event', ...prefixed('class=', textAt(event, 'unmapped.event.class_uid')), `errors=${errors}`];
 }
 
 /** The application of a lifecycle event, unless it is the program that writes the log: then the sandbox is the object. */

@@ -149,6 +149,17 @@ const samples: readonly object[] = [
     ...{ ...common, severity_id: 4, severity: 'High', class_uid: 0, activity_id: 99, activity_name: 'fence-unlogged' },
     ...{ status: 'Failure', message: 'The fence refuses packets without a log line for each' },
   },
+  {
+    ...{ ...common, severity_id: 4, severity: 'High', class_uid: 0, activity_id: 99, activity_name: 'event-invalid' },
+    ...{ status: 'Failure', message: 'An event that is not valid OCSF is carried by this one: class 4001' },
+    status_detail: 'dst_endpoint.port must be from 0 to 65535: got 70000',
+    unmapped: { invalid: { errors: 1 }, event: { class_uid: 4001 } },
+  },
+  {
+    ...{ ...common, severity_id: 5, severity: 'Critical', class_uid: 2004, activity_id: 3, activity_name: 'Close' },
+    ...{ status_id: 4, status: 'Resolved', message: 'No more of it in one hour' },
+    finding_info: { uid: 'scan-1', title: 'Network scan', related_events: [{ uid: 'a' }, { uid: 'b' }] },
+  },
   // Of others: no captions, no device, a class that we do not write.
   {
     ...{ time: 1_790_000_000_000, class_uid: 4001, activity_id: 5, severity_id: 4, action_id: 2, metadata: {} },

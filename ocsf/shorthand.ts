@@ -38,6 +38,8 @@ export type ShortFields = {
 /** A line of {@link renderShort} has at most this many characters, the sequences of colours apart. */
 export const maxShortLength = 6000;
 
+/** Classes whose message says in a sentence what the object of the line says already. */
+const toldByObject: ReadonlySet<number> = new Set([1007, 4001, 4002, 4003]);
 const maxLabels = 8;
 const maxAttacks = 4;
 
@@ -148,7 +150,8 @@ function subjectOf(event: object): string {
 function whyOf(event: object, hasObject: boolean): readonly string[] {
   const reason = ['status_detail', 'finding_info.desc'].map((path) => at(event, path)).find(isText);
   const message = at(event, 'message');
-  const why = reason ?? (hasObject || !isText(message) ? undefined : message);
+  const told = toldByObject.has(numberAt(event, 'class_uid') ?? -1) && hasObject;
+  const why = reason ?? (told || !isText(message) ? undefined : message);
   const remedy = at(event, 'remediation.desc');
   return [
     ...(why === undefined ? [] : [safeText(why, shortLimits.sentence)]),
