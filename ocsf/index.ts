@@ -9,12 +9,16 @@ export { type EventPath, parseEventPath, someValue } from './event-path.ts';
 export { type ExecEnd, type ExecInput, execExited, execLaunched } from './exec.ts';
 export type { FenceRule, Verdict } from './fence-rule.ts';
 export { finish } from './finish.ts';
-export { inspectLog, type LogEnd, type PreparedLog, prepareLog } from './inspect-log.ts';
-export { EventLog, type EventLogEnvironment, type FromFdOptions } from './jsonl-writer.ts';
 export { maxLineBytes } from './line-cap.ts';
 export { type EventLine, parseEventLine, sequenceOf } from './log/event-line.ts';
+export { type FromFdOptions, type JsonlOptions, JsonlWriter } from './log/jsonl-writer.ts';
 export type { LogLine } from './log/line-splitter.ts';
+export type { FsyncPolicy, LogStatus, Rotate } from './log/line-writer.ts';
+export { inspectLog, type LogEnd } from './log/log-end.ts';
+export { makeLogFolder, type PreparedLog, prepareLog } from './log/prepare.ts';
 export { type LogPiece, type LogPosition, positionBehind, type ReadOptions, readLog } from './log/reader.ts';
+export { applyRetention, isRotationDue, putInPlace, type Retention, type Rotation } from './log/rotation.ts';
+export { unwritable } from './log/unwritable.ts';
 export {
   type Allowed,
   type ConnectInput,

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Server, Socket } from 'node:net';
 import { isTapwardenError, messageOf, TapwardenError } from '../../base/index.ts';
 import { Connection, channelVersion, type GuestMessage, parseGuestMessage } from '../../channel/index.ts';
-import { EventLog } from '../../ocsf/index.ts';
+import { JsonlWriter } from '../../ocsf/index.ts';
 import type { ChannelConfig, ChildMessage, ExecRequest, ParentMessage } from '../shared/ipc.ts';
 import { ConsoleTail } from './console-tail.ts';
 import { type Gateway, startGateway } from './gateway.ts';
@@ -27,7 +27,7 @@ export class ChannelProcess {
   readonly #console = new ConsoleTail();
   #config: ChannelConfig | undefined;
   #recorder: Recorder | undefined;
-  #log: EventLog | undefined;
+  #log: JsonlWriter | undefined;
   #gateway: Gateway | undefined;
   #connection: Connection | undefined;
   #stdio: Stdio | undefined;
@@ -80,7 +80,7 @@ export class ChannelProcess {
 
   async #start(config: ChannelConfig): Promise<void> {
     this.#config = config;
-    this.#log = EventLog.fromFd(config.eventsFd, {
+    this.#log = JsonlWriter.fromFd(config.eventsFd, {
       startSequence: config.startSequence,
       name: config.eventsFile,
       now: Date.now,

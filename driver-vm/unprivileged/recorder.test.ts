@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { DeniedPacketFact, Fact, FenceCounts } from '../../channel/index.ts';
 import { schemaAvailable, validateEvent } from '../../e2e/support/ocsf-schema.ts';
-import type { EventBody, EventContext, EventLog } from '../../ocsf/index.ts';
+import type { EventBody, EventContext, JsonlWriter } from '../../ocsf/index.ts';
 import { defaultBudget, type EventBudget, Recorder } from './recorder.ts';
 
 const context: EventContext = {
@@ -22,7 +22,7 @@ type Recorded = EventBody & { readonly count?: number };
 function recording(budget?: EventBudget): { recorder: Recorder; events: Recorded[]; clock: { now: number } } {
   const events: Recorded[] = [];
   const clock = { now: 1_790_000_000_000 };
-  const log = { append: (body: Recorded) => void events.push(body) } as unknown as EventLog;
+  const log = { append: (body: Recorded) => void events.push(body) } as unknown as JsonlWriter;
   const options = { context, log, accelerator: 'tcg', now: () => clock.now } as const;
   return { recorder: new Recorder(budget === undefined ? options : { ...options, budget }), events, clock };
 }

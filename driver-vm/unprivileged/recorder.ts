@@ -11,10 +11,10 @@ import {
   type EventBody,
   type EventContext,
   type EventDraft,
-  type EventLog,
   execExited,
   execLaunched,
   fenceUnlogged,
+  type JsonlWriter,
   sandboxStarted,
   sandboxStopped,
   telemetryGap,
@@ -25,7 +25,7 @@ import type { ExecRequest, RunSummary } from '../shared/ipc.ts';
 /** What a recorder writes to, and how it tells the time: epoch milliseconds. */
 export type RecorderOptions = {
   readonly context: EventContext;
-  readonly log: EventLog;
+  readonly log: JsonlWriter;
   readonly accelerator: 'kvm' | 'tcg';
   readonly now: () => number;
   /** Events of the guest a second, and at once; the rest is counted, by the fence and here. @default {@link defaultBudget} */

@@ -146,7 +146,7 @@ async function* goOver(path: string, last: LogFile, next: LogFile): AsyncGenerat
   if (torn !== undefined) yield { kind: 'lines', path: last.path, lines: [torn], position: await positionIn(last) };
   const [before, after] = [last.lastSequence, await firstSequenceOf(next)];
   if (before !== undefined && after !== undefined) return yield* sayGap(path, before, after);
-  const rotated = await listRotated(path);
+  const rotated = listRotated(path);
   const inodes = await inodesOf(rotated.map((file) => file.path));
   if (!inodes.includes(last.inode)) yield notice('replaced', `${path} was replaced by another file`);
 }
@@ -166,7 +166,7 @@ async function openAt(path: string, from: ReadOptions['from']): Promise<LogFile 
     return file;
   }
   for (;;) {
-    const rotated = await listRotated(path);
+    const rotated = listRotated(path);
     // The newest first, because that is where most readers stopped.
     for (const candidate of [path, ...rotated.map((file) => file.path).reverse()]) {
       const file = await LogFile.open(candidate);
@@ -177,22 +177,22 @@ async function openAt(path: string, from: ReadOptions['from']): Promise<LogFile 
       }
       await file?.close();
     }
-    if (await isStill(path, rotated)) return undefined;
+    if (isStill(path, rotated)) return undefined;
   }
 }
 
 async function openOldest(path: string): Promise<LogFile | undefined> {
   for (;;) {
-    const rotated = await listRotated(path);
+    const rotated = listRotated(path);
     const file = await LogFile.open(rotated[0]?.path ?? path);
-    if (await isStill(path, rotated)) return file;
+    if (isStill(path, rotated)) return file;
     await file?.close();
   }
 }
 
 /** Whether no file was rotated or removed since the files of a log were listed, so that what was opened is what it seems. */
-async function isStill(path: string, rotated: readonly RotatedFile[]): Promise<boolean> {
-  const now = await listRotated(path);
+function isStill(path: string, rotated: readonly RotatedFile[]): boolean {
+  const now = listRotated(path);
   return now.length === rotated.length && now.every((file, index) => file.path === rotated[index]?.path);
 }
 
@@ -201,9 +201,9 @@ async function successorOf(path: string, file: LogFile): Promise<LogFile | undef
   if (!file.seekable) return undefined;
   for (;;) {
     if ((await inodeAt(path)) === file.inode) return undefined;
-    const rotated = await listRotated(path);
+    const rotated = listRotated(path);
     const next = await LogFile.open((await followerOf(rotated, file))?.path ?? path);
-    const isWhole = await isStill(path, rotated);
+    const isWhole = isStill(path, rotated);
     if (isWhole && next !== undefined && (await next.size()) > 0) return next;
     await next?.close();
     if (isWhole) return undefined;

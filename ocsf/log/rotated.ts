@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../../base/index.ts';
 
@@ -23,9 +23,9 @@ export function rotatedFilesOf(path: string, names: readonly string[]): readonly
 }
 
 /** The files that the log `path` was rotated to, the oldest first; none where the folder is not there. */
-export async function listRotated(path: string): Promise<readonly RotatedFile[]> {
+export function listRotated(path: string): readonly RotatedFile[] {
   try {
-    return rotatedFilesOf(path, await readdir(dirname(path)));
+    return rotatedFilesOf(path, readdirSync(dirname(path)));
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return [];
     throw error;
