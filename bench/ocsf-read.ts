@@ -7,7 +7,7 @@ import { type Argv, start, TapwardenError } from '../base/index.ts';
 import { packageRoot } from '../cli/package-info.ts';
 import { connectAllowed, deniedPacket, type EventContext, execLaunched } from '../ocsf/index.ts';
 
-/** What a part of `npm run bench -- ocsf` found: plain numbers, and the same as rows of a table in Markdown. */
+/** What was found: plain numbers, and the same as rows of a table of three columns in Markdown. */
 export type ReadMeasured = {
   readonly figures: Readonly<Record<string, number>>;
   readonly rows: readonly string[];
@@ -58,7 +58,7 @@ export async function measureRead(say: (line: string) => void, bytes: number = 2
       },
       rows: taken.map(
         ({ what, rssMib, mibPerS, cpuS }) =>
-          `| tapwarden events on ${size}: ${what} | ${rssMib} MiB at most | ${mibPerS} MiB/s, ${cpuS} s of processor |`,
+          `| tapwarden events on ${size}: ${what} | ${mibPerS} MiB/s | ${rssMib} MiB of memory at most; ${cpuS} s of processor |`,
       ),
     };
   } finally {
