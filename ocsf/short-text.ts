@@ -64,7 +64,9 @@ export function word(caption: string): string {
 }
 
 /**
- XX and it has at most `limit` characters, quotes and escapes included.
+ * Any JSON value on one line; of a list or an object only that it is one. Every character is escaped that could change how
+ * a terminal or a person reads it, the whole is quoted where it holds spaces or looks like another part of the line, and it
+ * has at most `limit` characters, quotes and escapes included.
  */
 export function safeText(value: unknown, limit: number): string {
   const text = typeof value === 'string' ? value : nameOf(value);
