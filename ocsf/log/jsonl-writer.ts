@@ -1,5 +1,6 @@
-import type { EventBody, EventDraft, LoggedEvent } from '../event.ts';
+import type { EventBody, EventDraft } from '../event.ts';
 import { capLine, maxLineBytes } from '../line-cap.ts';
+import { createEventSerializer, type LogParts, withLogParts } from '../serialize.ts';
 import { createUidSource, type UidParts } from '../uid.ts';
 import { type FsyncPolicy, LineWriter, type LogStatus, type Rotate } from './line-writer.ts';
 import { prepareLog } from './prepare.ts';
@@ -54,6 +55,7 @@ export class JsonlWriter {
   readonly #name: string;
   readonly #maxBytes: number;
   readonly #now: () => number;
+  readonly #serialize = createEventSerializer();
   readonly #nextUid: () => string;
   #nextSequence: number;
 
@@ -112,31 +114,18 @@ export class JsonlWriter {
   }
 
   /**
-   * Takes one event and returns it as it stands in the log, or will; `undefined` when it is dropped because too much is
-   * held already. Where it throws, the log is as it was before.
+   * Takes one event and returns what the log adds to it; `undefined` when it is dropped because too much is held already.
+   * Where it throws, the log is as it was before.
    *
    * @throws EVENTS_UNWRITABLE when the log is closed
    * @throws EVENT_INVALID when the event does not fit into a line
    */
-  append<Draft extends EventDraft>(body: EventBody<Draft>): LoggedEvent<Draft> | undefined {
+  append<Draft extends EventDraft>(body: EventBody<Draft>): LogParts | undefined {
     if (this.#lines.isClosed) throw unwritable(this.#name, 'it is closed');
-    const { version, product, ...metadata } = body.metadata;
-    const logged = {
-      ...body,
-      metadata: {
-        version,
-        product,
-        uid: this.#nextUid(),
-        sequence: this.#nextSequence,
-        logged_time: this.#now(),
-        ...metadata,
-      },
-    };
-    // Shortening keeps the shape, which the type of capLine cannot say for a generic event.
-    const event = capLine(logged as unknown as LoggedEvent, this.#maxBytes);
-    if (!this.#lines.push(`${JSON.stringify(event)}\n`)) return undefined;
+    const parts = { uid: this.#nextUid(), sequence: this.#nextSequence, logged_time: this.#now() };
+    if (!this.#lines.push(this.#lineOf(body as EventBody, parts))) return undefined;
     this.#nextSequence += 1;
-    return event as unknown as LoggedEvent<Draft>;
+    return parts;
   }
 
   /** Writes what was appended, as far as the disk takes it, before it returns. */
@@ -162,5 +151,12 @@ export class JsonlWriter {
    */
   close(): void {
     this.#lines.close();
+  }
+
+  #lineOf(body: EventBody, parts: LogParts): string {
+    const text = this.#serialize(body, parts);
+    // A character is three bytes at most, which spares counting them.
+    if (text.length * 3 < this.#maxBytes || Buffer.byteLength(text) < this.#maxBytes) return `${text}\n`;
+    return `${JSON.stringify(capLine(withLogParts(body, parts), this.#maxBytes))}\n`;
   }
 }
