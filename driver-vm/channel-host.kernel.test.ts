@@ -235,9 +235,13 @@ kernelTest(
     t.regex(said, /^HTTP\/1\.1 403 /);
     client.destroy();
     t.like((await learn(finish)) as RunSummary, { allowed: 0, deniedRequests: 1 });
-    const denied = (await events()).filter(({ class_uid }) => class_uid === 4001);
+    const denied = (await events()).filter(({ class_uid }) => class_uid === 4002);
     t.is(denied.length, 1);
-    t.like(denied[0], { activity_id: 5, dst_endpoint: { hostname: 'example.com', port: 443 } });
+    t.like(denied[0], {
+      activity_id: 1,
+      http_response: { code: 403 },
+      dst_endpoint: { hostname: 'example.com', port: 443 },
+    });
   },
 );
 

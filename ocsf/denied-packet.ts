@@ -1,50 +1,21 @@
+import { isTapwardenError } from '../base/index.ts';
 import { attacksOf } from './attack.ts';
-import { checkedInteger, checkedIp, checkedText } from './check.ts';
+import { checkedInteger } from './check.ts';
 import { deviceOf, type EventContext, metadataOf, policyOf } from './context.ts';
-import { classifyAddress, type Destination, protocolName } from './destination.ts';
+import { protocolName } from './destination.ts';
 import type { Endpoint, EventBody, JsonObject, JsonValue, NetworkActivity, Observable } from './event.ts';
-import { type FenceRule, fenceRuleOf, kernelUser, statusCodes, type Verdict } from './fence-rule.ts';
+import { type FenceRule, fenceRuleOf, kernelUser, statusCodes } from './fence-rule.ts';
 import { finish, wellFormed } from './finish.ts';
 import { deepFreeze, isDeeplyFrozen } from './frozen.ts';
 import { observableOf } from './observables.ts';
-import { adviceOf, knownPorts, messageOf, severityOf } from './packet-text.ts';
+import { type CheckedEnd, type DeniedPacketInput, type Packet, readPacket } from './packet.ts';
+import { adviceOf, knownPorts, messageOf } from './packet-text.ts';
 import { present } from './present.ts';
+import type { ObjectName } from './schema/objects.ts';
 import type { ObjectOf } from './schema/types.ts';
+import { sealPart } from './validate/validate-event.ts';
 
 type Traffic = ObjectOf<'network_traffic'>;
-
-/** An address, and a port where the protocol has ports. */
-export type PacketEnd = { readonly ip: string; readonly port?: number };
-
-/** One packet that the fence refused, as the kernel's log line tells it. */
-export type DeniedPacketInput = {
-  /** Epoch milliseconds by the host's clock, when the host learnt of it. */
-  readonly time: number;
-  /** Seconds and microseconds since the guest booted, for example `'1843.220114'`. */
-  readonly originalTime: string;
-  /** IANA protocol number. */
-  readonly protocol: number;
-  readonly source: PacketEnd;
-  readonly destination: PacketEnd;
-  readonly interfaceOut: string;
-  /** Bytes of the IP packet. */
-  readonly length: number;
-  /** Owner of the socket. */
-  readonly uid?: number;
-  readonly gid?: number;
-  /** The packet mark, which names the exec. */
-  readonly mark?: number;
-  /** The flag bits of the TCP header, for example 2 for SYN. */
-  readonly tcpFlags?: number;
-  readonly icmp?: { readonly type: number; readonly code: number };
-  /** Sequence number of the kernel's log record. */
-  readonly sequence: number;
-  /** The exec that the mark stands for. */
-  readonly exec?: { readonly id: string };
-  readonly rawLine: string;
-  readonly rule: FenceRule;
-  readonly verdict: Verdict;
-};
 
 /**
  * A packet that tried to leave by another way than the proxy: Network Activity, Refuse.
@@ -68,36 +39,6 @@ export function deniedPacket(context: EventContext, input: DeniedPacketInput): E
 
 /** Characters of a raw line that {@link fill} takes without cutting. */
 const maxLength = 1024;
-
-/** What was read of an input and checked, and what follows from it. */
-type Packet = {
-  readonly time: number;
-  readonly sequence: number;
-  readonly originalTime: string;
-  readonly source: PacketEnd;
-  readonly end: PacketEnd;
-  readonly length: number;
-  readonly tcpFlags: number | undefined;
-  readonly destination: Destination;
-  readonly severity: 2 | 3 | 4;
-};
-
-function readPacket(input: DeniedPacketInput): Packet {
-  const protocol = checkedInteger(input.protocol, 'protocol', 0, 255);
-  const end = checkedEnd(input.destination, 'destination');
-  const destination = classifyAddress(end.ip);
-  return {
-    time: checkedInteger(input.time, 'time'),
-    sequence: checkedInteger(input.sequence, 'sequence'),
-    originalTime: checkedText(input.originalTime, 'originalTime', /^\d{1,12}\.\d{6}$/, 'seconds.micros'),
-    source: checkedEnd(input.source, 'source'),
-    end,
-    length: checkedInteger(input.length, 'length', 0, 0xffffffff),
-    tcpFlags: optionalInteger(input.tcpFlags, 'tcpFlags', 0xfff),
-    destination,
-    severity: severityOf(protocol, end.port, destination),
-  };
-}
 
 function draftOf(context: EventContext, input: DeniedPacketInput, packet: Packet): NetworkActivity {
   const { source, end, destination, severity, length } = packet;
@@ -181,13 +122,9 @@ function alikeOf(context: EventContext, input: DeniedPacketInput, packet: Packet
   const kind = kindOf(input, packet);
   for (const alike of list) if (alike.kind === kind && isSameSender(alike, input, packet)) return alike;
   const event = finish<NetworkActivity>(draftOf(context, input, packet));
-  if (event.metadata.is_truncated === true) return undefined;
-  // The event itself and its metadata are copied, which takes ten times as long of what is frozen.
-  for (const part of [event.metadata.product, event.metadata.labels, event.metadata.profiles]) deepFreeze(part);
-  for (const part of [event.device, event.actor, event.connection_info, event.firewall_rule]) deepFreeze(part);
-  for (const part of [event.policy, event.attacks, event.observables]) deepFreeze(part);
-  const isFixed = ({ name }: Observable): boolean => !name.startsWith('dst_endpoint.');
+  if (event.metadata.is_truncated === true || !sealParts(event)) return undefined;
   const { uid, gid, mark, exec } = input;
+  const observables: readonly Observable[] = event.observables;
   const alike: Alike = {
     event,
     kind,
@@ -198,12 +135,39 @@ function alikeOf(context: EventContext, input: DeniedPacketInput, packet: Packet
     execId: exec?.id,
     unmapped: deepFreeze(unmappedOf({ uid, exec, mark })),
     length: packet.length,
-    traffic: deepFreeze(trafficOf(packet.length)),
-    observables: event.observables.filter(isFixed),
+    traffic: event.traffic ?? trafficOf(packet.length),
+    observables: observables.filter(({ name }) => !name.startsWith('dst_endpoint.')),
   };
   if (list.length >= maxAlikes) list.length = 0;
   list.push(alike);
   return alike;
+}
+
+/**
+ * Freezes what is taken over, and has the validator remember that it is valid. The event itself and its metadata are
+ * copied, which would take ten times as long if they were frozen. `false` when a part is not valid.
+ */
+function sealParts(event: EventBody<NetworkActivity>): boolean {
+  const { version, product, labels, profiles } = event.metadata;
+  const seal = (name: ObjectName, part: object | undefined): void => {
+    if (part !== undefined) sealPart(name, part, version);
+  };
+  try {
+    seal('product', product);
+    seal('device', event.device);
+    seal('actor', event.actor);
+    seal('network_connection_info', event.connection_info);
+    seal('network_traffic', event.traffic);
+    seal('firewall_rule', event.firewall_rule);
+    seal('policy', event.policy);
+    for (const attack of event.attacks ?? []) seal('attack', attack);
+    for (const observable of event.observables) seal('observable', observable);
+  } catch (error) {
+    if (isTapwardenError(error, 'EVENT_INVALID')) return false;
+    throw error;
+  }
+  for (const list of [labels, profiles, event.attacks]) deepFreeze(list);
+  return true;
 }
 
 function isSameSender(alike: Alike, { uid, gid, mark, exec }: DeniedPacketInput, { source }: Packet): boolean {
@@ -265,17 +229,7 @@ function fill(
 
 type Source = Endpoint & { readonly ip: string };
 
-/** An endpoint without a port has none: `undefined` would be one too many. */
-function checkedEnd({ ip, port }: PacketEnd, where: 'source' | 'destination'): PacketEnd {
-  const checked = checkedIp(ip, `${where}.ip`);
-  return port === undefined ? { ip: checked } : { ip: checked, port: checkedInteger(port, `${where}.port`, 0, 65535) };
-}
-
-function optionalInteger(value: number | undefined, where: string, max: number): number | undefined {
-  return value === undefined ? undefined : checkedInteger(value, where, 0, max);
-}
-
-function sourceOf({ sandboxId }: EventContext, input: DeniedPacketInput, { ip, port }: PacketEnd): Source {
+function sourceOf({ sandboxId }: EventContext, input: DeniedPacketInput, { ip, port }: CheckedEnd): Source {
   const interfaceOut = wellFormed(input.interfaceOut);
   return port === undefined
     ? { ip, uid: sandboxId, interface_name: interfaceOut }

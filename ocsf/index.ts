@@ -1,14 +1,17 @@
 export { type AttackInput, attacksOf, attackVersion } from './attack.ts';
+export { buildEvent } from './build-event.ts';
 export { type ClassName, captions, classNames } from './captions.ts';
+export { type Checked, checkEvent } from './check-event.ts';
 export type { EventContext, Feature } from './context.ts';
 export { type AggregateReason, type DeniedAggregateInput, deniedAggregate } from './denied-aggregate.ts';
-export { type DeniedPacketInput, deniedPacket, type PacketEnd } from './denied-packet.ts';
+export { deniedPacket } from './denied-packet.ts';
 export { classifyAddress, type Destination, isMetadataHost, protocolName } from './destination.ts';
 export type * from './event.ts';
 export { type EventPath, parseEventPath, someValue } from './event-path.ts';
 export { type ExecEnd, type ExecInput, execExited, execLaunched } from './exec.ts';
 export type { FenceRule, Verdict } from './fence-rule.ts';
 export { finish } from './finish.ts';
+export { deepFreeze } from './frozen.ts';
 export { maxLineBytes } from './line-cap.ts';
 export { type EventLine, parseEventLine, sequenceOf } from './log/event-line.ts';
 export { type FromFdOptions, type JsonlOptions, JsonlWriter } from './log/jsonl-writer.ts';
@@ -19,6 +22,7 @@ export { makeLogFolder, type PreparedLog, prepareLog } from './log/prepare.ts';
 export { type LogPiece, type LogPosition, positionBehind, type ReadOptions, readLog } from './log/reader.ts';
 export { applyRetention, isRotationDue, putInPlace, type Retention, type Rotation } from './log/rotation.ts';
 export { unwritable } from './log/unwritable.ts';
+export type { DeniedPacketInput, PacketEnd } from './packet.ts';
 export {
   type Allowed,
   type ConnectInput,
@@ -35,6 +39,16 @@ export {
   sandboxStarted,
   sandboxStopped,
 } from './sandbox-lifecycle.ts';
+export type { EventClassUid } from './schema/classes.ts';
+export type { ActivityOf, EventOf, IdOf, ObjectOf } from './schema/types.ts';
+export { defaultVersion, type SchemaVersion, schemaVersions } from './schema/versions.ts';
+export {
+  createEventSerializer,
+  type EventSerializer,
+  type LogParts,
+  serializeEvent,
+  withLogParts,
+} from './serialize.ts';
 export { safeText } from './short-text.ts';
 export {
   maxShortLength,
@@ -46,3 +60,5 @@ export {
   shortFields,
 } from './shorthand.ts';
 export { createUidSource, type UidParts } from './uid.ts';
+export type { Findings, Problem } from './validate/problem.ts';
+export { type ValidateOptions, validateEvent } from './validate/validate-event.ts';

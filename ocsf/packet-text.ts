@@ -1,5 +1,5 @@
-import type { DeniedPacketInput, PacketEnd } from './denied-packet.ts';
 import { type Destination, protocolName } from './destination.ts';
+import type { CheckedEnd, DeniedPacketInput } from './packet.ts';
 
 /** Ports of TCP and UDP of which the texts, the severity or the technique know something; all others are alike. */
 export const knownPorts: readonly number[] = [22, 53, 80, 123, 443, 445, 853];
@@ -11,7 +11,7 @@ export function severityOf(protocol: number, port: number | undefined, destinati
 }
 
 /** What happened, for a person: `Direct TCP connection to 203.0.113.10:4444 refused`. */
-export function messageOf(input: DeniedPacketInput, end: PacketEnd): string {
+export function messageOf(input: DeniedPacketInput, end: CheckedEnd): string {
   const target = targetOf(end);
   const done = input.verdict === 'drop' ? 'dropped' : 'refused';
   if (input.icmp !== undefined) return `Direct ICMP packet (type ${input.icmp.type}) to ${target} ${done}`;
@@ -27,7 +27,7 @@ function protocolTitle(protocol: number): string {
 }
 
 /** Why the packet was refused, and what its owner can do. */
-export function adviceOf(protocol: number, end: PacketEnd, destination: Destination): string {
+export function adviceOf(protocol: number, end: CheckedEnd, destination: Destination): string {
   if (destination.isMetadata) {
     return 'The cloud metadata service hands out credentials and is closed to sandboxes; give the workload what it needs explicitly.';
   }

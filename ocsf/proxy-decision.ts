@@ -16,7 +16,7 @@ export type ConnectInput = {
   readonly host: string;
   readonly port: number;
   readonly method: string;
-  /** What follows host and port in the request's URL, for example `/a?b=c`. A CONNECT has none. */
+  /** What follows host and port in the request's URL, for example `/a?b=c`; absent where it is not known. A CONNECT has none. */
   readonly path?: string;
   /** The HTTP status that the proxy itself answered with; absent where the upstream answers, or nobody. */
   readonly status?: number;
@@ -164,10 +164,10 @@ function requestOf({ method, host, path }: ConnectInput, name: string, port: num
     http_method: isListed(method) ? method : undefined,
     url: present({
       // A CONNECT names host and port alone. Source: RFC 9112, section 3.2.3.
-      url_string: path === undefined ? `${name}:${port}` : `http://${name}:${port}${path}`,
+      url_string: method === 'CONNECT' ? `${name}:${port}` : `http://${name}:${port}${path ?? ''}`,
       hostname: host,
       port,
-      scheme: path === undefined ? undefined : ('http' as const),
+      scheme: method === 'CONNECT' ? undefined : ('http' as const),
       path: bare === '' ? undefined : bare,
       query_string: query,
     }),

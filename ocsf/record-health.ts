@@ -1,6 +1,6 @@
 import { checkedInteger } from './check.ts';
 import { deviceOf, type EventContext, metadataOf } from './context.ts';
-import type { BaseEvent, EventBody } from './event.ts';
+import type { BaseEvent, EventBody, EventLogActivity } from './event.ts';
 import { finish } from './finish.ts';
 
 /** The fence stands, but its refusals leave no log line. */
@@ -33,28 +33,34 @@ export type TelemetryGapInput = {
 export function fenceUnlogged(context: EventContext, input: FenceUnloggedInput): EventBody<BaseEvent> {
   return finish<BaseEvent>({
     ...commonOf(context, input.time, 'fence-unlogged'),
+    class_uid: 0,
     message: 'The fence refuses packets without a log line for each',
+    metadata: metadataOf(context, 'fence', 'fence-unlogged'),
     status_detail: `No log lines: ${input.reason}. Attempts are counted in total and not told one by one; load the missing kernel feature, or run without --allow-unlogged.`,
   });
 }
 
 /**
- * Records of the fence were lost: Base Event `telemetry-gap`, severity High, with the gap in `unmapped.loss`. It has no
- * `count`, because the counters tell how many packets the lost records stood for.
+ * Records of the fence were lost: Event Log Activity `telemetry-gap`, severity High, with the gap in `unmapped.loss`. It
+ * has no `count`, because the counters tell how many packets the lost records stood for.
+ *
+ * The schema has an activity for a log that was cleared or stopped, and none for one that went on and lost records.
  *
  * @throws EVENT_INVALID when a number is out of its range
- * Source: OCSF base_event (0)
+ * Source: OCSF event_log_actvity (1008)
  */
-export function telemetryGap(context: EventContext, input: TelemetryGapInput): EventBody<BaseEvent> {
+export function telemetryGap(context: EventContext, input: TelemetryGapInput): EventBody<EventLogActivity> {
   const missing = checkedInteger(input.missing, 'missing', 1);
   const first = checkedInteger(input.first, 'first');
   const last = checkedInteger(input.last, 'last', first);
-  const common = commonOf(context, input.time, 'telemetry-gap');
-  return finish<BaseEvent>({
-    ...common,
+  return finish<EventLogActivity>({
+    ...commonOf(context, input.time, 'telemetry-gap'),
+    class_uid: 1008,
     message: `${missing} record${missing === 1 ? '' : 's'} of the fence lost`,
     status_detail: `Records ${first} to ${last} of ${input.source} were overwritten before they were read; packets that they told of are in the aggregate counts.`,
-    metadata: { ...common.metadata, labels: ['loss:possible'] },
+    log_name: input.source,
+    log_provider: 'kernel',
+    metadata: metadataOf(context, 'fence', 'telemetry-gap', { labels: ['loss:possible'] }),
     unmapped: { loss: { source: input.source, missing_records: missing, first, last } },
   });
 }
@@ -62,12 +68,10 @@ export function telemetryGap(context: EventContext, input: TelemetryGapInput): E
 function commonOf(context: EventContext, time: number, name: 'fence-unlogged' | 'telemetry-gap') {
   return {
     time: checkedInteger(time, 'time'),
-    class_uid: 0 as const,
     activity_id: 99 as const,
     activity_name: name,
     severity_id: 4 as const,
     status_id: 2 as const,
-    metadata: metadataOf(context, 'fence', name),
     device: deviceOf(context),
   };
 }

@@ -49,7 +49,10 @@ export function createEventSerializer(): EventSerializer {
   };
 }
 
-/** Serialises with examples that the whole process shares: {@link createEventSerializer} says how. */
+/**
+ * Serialises with examples that the whole process shares. Who writes many events of one sandbox has a serialiser of its
+ * own, whose examples are of that sandbox.
+ */
 export const serializeEvent: EventSerializer = createEventSerializer();
 
 /** The event as it stands in the log. */

@@ -12,7 +12,7 @@ const messages: readonly ChildMessage[] = [
   { kind: 'settled' },
   { kind: 'console', text: '\x1b[2J' },
   { kind: 'lost', code: 'BUG', message: 'm', console: '' },
-  { kind: 'finished', summary: { allowed: 1, denied: 2, deniedRequests: 3, attempts: 4, lost: null } },
+  { kind: 'finished', summary: { allowed: 1, denied: 2, deniedRequests: 3, attempts: 4, lost: null, invalid: 0 } },
 ];
 for (const message of messages) {
   test(`parseChildMessage() takes '${message.kind}'`, (t) => {
@@ -28,7 +28,7 @@ const hostile: Readonly<Record<string, unknown>> = {
   'a status of 256': { kind: 'exited', status: 256, signal: null },
   'a count of 2^53': {
     kind: 'finished',
-    summary: { allowed: 2 ** 53, denied: 0, deniedRequests: 0, attempts: 0, lost: 0 },
+    summary: { allowed: 2 ** 53, denied: 0, deniedRequests: 0, attempts: 0, lost: 0, invalid: 0 },
   },
   'text without end': { kind: 'console', text: 'x'.repeat(16_385) },
   'a value of great depth': { kind: JSON.parse('['.repeat(100_000) + ']'.repeat(100_000)) },

@@ -56,6 +56,8 @@ const summary = object({
   deniedRequests: count,
   attempts: count,
   lost: nullable(count),
+  /** Events that were not valid, and went out inside another. */
+  invalid: count,
 });
 
 /**

@@ -3,9 +3,11 @@ import { isTapwardenError } from '../../base/index.ts';
 import type { DeniedPacketFact, Fact, FenceCounts } from '../../channel/index.ts';
 import {
   type AggregateReason,
+  checkEvent,
   connectAllowed,
   connectDenied,
   connectFailed,
+  deepFreeze,
   deniedAggregate,
   deniedPacket,
   type EventBody,
@@ -41,6 +43,9 @@ export const defaultBudget: EventBudget = { perSecond: 5000, atOnce: 50_000 };
 /** Distinct attempts that are told apart at the most, so that a scan does not eat the memory of this process. */
 const maxAttempts = 100_000;
 
+/** Frozen, as the context is, so that what follows from it is worked out once. */
+const refuseRule = Object.freeze({ name: 'refuse', comment: 'everything but the proxy is refused' });
+
 const workload = { uid: 1000, name: 'workload' } as const;
 
 /**
@@ -60,6 +65,8 @@ export class Recorder {
   #aggregated = 0;
   /** Facts other than packets that were beyond the budget. */
   #withheld = 0;
+  /** Events that were not valid, and went out inside another. */
+  #invalid = 0;
   #gap = false;
   #unlogged = false;
   #exec: ExecRequest | undefined;
@@ -68,7 +75,7 @@ export class Recorder {
 
   constructor(options: RecorderOptions) {
     this.#options = options;
-    this.#context = options.context;
+    this.#context = deepFreeze(structuredClone(options.context));
     this.#startedAt = options.now();
     this.#tokens = { left: (options.budget ?? defaultBudget).atOnce, at: this.#startedAt };
   }
@@ -76,7 +83,7 @@ export class Recorder {
   /** The guest is up and its fence stands. `logging` is false where the caller accepted refusals that nobody sees. */
   started(kernelRelease: string, logging: boolean): void {
     const { accelerator, now } = this.#options;
-    this.#context = { ...this.#context, kernelRelease };
+    this.#context = deepFreeze({ ...this.#context, kernelRelease });
     this.#append(sandboxStarted(this.#context, { time: now(), accelerator }));
     if (logging) return;
     this.#unlogged = true;
@@ -168,13 +175,20 @@ export class Recorder {
       sandboxStopped(this.#context, {
         time: this.#options.now(),
         accelerator: this.#options.accelerator,
-        counts: { allowed: summary.allowed, denied: summary.denied, attempts: summary.attempts, lost: summary.lost },
+        counts: {
+          allowed: summary.allowed,
+          denied: summary.denied,
+          attempts: summary.attempts,
+          lost: summary.lost,
+          invalid: summary.invalid,
+        },
         slot,
         reason,
         failed,
       }),
     );
-    return summary;
+    // The event that was just written is one of them.
+    return { ...summary, invalid: this.#invalid };
   }
 
   #summary(): RunSummary {
@@ -186,6 +200,7 @@ export class Recorder {
       denied: known ? counts.deniedTcp + counts.deniedUdp + counts.deniedOther : recorded,
       deniedRequests: this.#deniedRequests,
       attempts: this.#attempts.size,
+      invalid: this.#invalid,
       // Without counters nobody knows how many packets the log did not tell of; without a workload there were none.
       lost: known
         ? this.#aggregated + this.#withheld
@@ -206,6 +221,7 @@ export class Recorder {
             host: fact.host,
             port: fact.port,
             method: fact.method,
+            ...(fact.path === null ? {} : { path: fact.path }),
             // A refusal by policy is always answered so.
             status: 403,
             client: clientOf(fact.client),
@@ -222,24 +238,23 @@ export class Recorder {
   }
 
   #packet(fact: DeniedPacketFact): void {
-    const portOf = (port: number | null) => (port === null ? {} : { port });
     this.#append(
       deniedPacket(this.#context, {
         time: this.#options.now(),
         originalTime: fact.monotonic,
         protocol: fact.protocol,
-        source: { ip: fact.source, ...portOf(fact.sourcePort) },
-        destination: { ip: fact.destination, ...portOf(fact.destinationPort) },
+        source: { ip: fact.source, port: fact.sourcePort ?? undefined },
+        destination: { ip: fact.destination, port: fact.destinationPort ?? undefined },
         interfaceOut: fact.interfaceOut,
         length: fact.length,
-        ...(fact.uid === null ? {} : { uid: fact.uid }),
-        ...(fact.gid === null ? {} : { gid: fact.gid }),
-        ...(fact.mark === null ? {} : { mark: fact.mark }),
-        ...(fact.tcpFlags === null ? {} : { tcpFlags: fact.tcpFlags }),
-        ...(fact.icmp === null ? {} : { icmp: fact.icmp }),
+        uid: fact.uid ?? undefined,
+        gid: fact.gid ?? undefined,
+        mark: fact.mark ?? undefined,
+        tcpFlags: fact.tcpFlags ?? undefined,
+        icmp: fact.icmp ?? undefined,
         sequence: fact.sequence,
         rawLine: fact.raw,
-        rule: { name: 'refuse', comment: 'everything but the proxy is refused' },
+        rule: refuseRule,
         verdict: fact.protocol === 6 ? 'tcp-reset' : 'icmpx-admin-prohibited',
       }),
     );
@@ -287,7 +302,10 @@ export class Recorder {
     };
   }
 
-  #append<Draft extends EventDraft>(body: EventBody<Draft>): void {
+  /** Every event passes here. One that is not valid is carried by one that is, and counted. */
+  #append<Draft extends EventDraft>(given: EventBody<Draft>): void {
+    const { body, errors } = checkEvent(given as EventBody<EventDraft>, this.#context, this.#options.now());
+    if (errors.length > 0) this.#invalid += 1;
     this.#options.log.append(body);
   }
 }

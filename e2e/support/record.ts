@@ -26,6 +26,8 @@ export type LoggedEvent = {
   readonly src_endpoint?: { readonly ip?: string; readonly port?: number };
   readonly dst_endpoint?: { readonly ip?: string; readonly port?: number; readonly hostname?: string };
   readonly connection_info?: { readonly protocol_num?: number };
+  readonly http_request?: { readonly http_method?: string; readonly url: { readonly url_string: string } };
+  readonly http_response?: { readonly code: number };
   readonly firewall_rule?: { readonly name: string };
   readonly unmapped?: {
     readonly complete?: boolean;

@@ -5,22 +5,23 @@ import type { SchemaVersion } from './versions.ts';
 
 // Reading a class out of its line takes a fraction of a millisecond, and every event asks. The table never changes, so
 // nobody can tell that what was read is kept.
-const known = new Map<string, Members>();
+const known = new Map<SchemaVersion, Map<EventClassUid | ObjectName, Members>>();
 
 /** {@link membersOfClass}, read once. */
 export function classMembers(uid: EventClassUid, version: SchemaVersion): Members {
-  return kept(`${uid} ${version}`, () => membersOfClass(uid, version));
+  return kept(uid, version, () => membersOfClass(uid, version));
 }
 
 /** {@link membersOfObject}, read once; `undefined` where a type is no object of the table. */
 export function objectMembers(type: ObjectName | string, version: SchemaVersion): Members | undefined {
-  return isObjectName(type) ? kept(`${type} ${version}`, () => membersOfObject(type, version)) : undefined;
+  return isObjectName(type) ? kept(type, version, () => membersOfObject(type, version)) : undefined;
 }
 
-function kept(key: string, read: () => Members): Members {
-  const found = known.get(key);
+function kept(name: EventClassUid | ObjectName, version: SchemaVersion, read: () => Members): Members {
+  const ofVersion = known.get(version) ?? new Map<EventClassUid | ObjectName, Members>();
+  const found = ofVersion.get(name);
   if (found !== undefined) return found;
   const members = read();
-  known.set(key, members);
+  known.set(version, ofVersion.set(name, members));
   return members;
 }
