@@ -6,12 +6,7 @@ import { dir } from 'tmp-promise';
 import { type Argv, start, TapwardenError } from '../base/index.ts';
 import { packageRoot } from '../cli/package-info.ts';
 import { connectAllowed, deniedPacket, type EventContext, execLaunched } from '../ocsf/index.ts';
-
-/** What was found: plain numbers, and the same as rows of a table of three columns in Markdown. */
-export type ReadMeasured = {
-  readonly figures: Readonly<Record<string, number>>;
-  readonly rows: readonly string[];
-};
+import type { PartMeasured } from './ocsf-part.ts';
 
 /** One way to read a log that is measured. */
 type Reading = { readonly name: string; readonly what: string; readonly args: readonly string[] };
@@ -38,7 +33,7 @@ const sampleMs = 20;
  *
  * @throws DISK_FULL when there is not the room for it
  */
-export async function measureRead(say: (line: string) => void, bytes: number = 2048 * mib): Promise<ReadMeasured> {
+export async function measureRead(say: (line: string) => void, bytes: number = 2048 * mib): Promise<PartMeasured> {
   await checkSpace(tmpdir(), bytes);
   const { path: folder } = await dir({ prefix: 'tapwarden-bench-read-' });
   try {

@@ -15,7 +15,7 @@ export { deepFreeze } from './frozen.ts';
 export { maxLineBytes } from './line-cap.ts';
 export { type EventLine, parseEventLine, sequenceOf } from './log/event-line.ts';
 export { type FromFdOptions, type JsonlOptions, JsonlWriter } from './log/jsonl-writer.ts';
-export type { LogLine } from './log/line-splitter.ts';
+export { LineSplitter, type LineStart, type LogLine } from './log/line-splitter.ts';
 export type { FsyncPolicy, LogStatus, Rotate } from './log/line-writer.ts';
 export { inspectLog, type LogEnd } from './log/log-end.ts';
 export { makeLogFolder, type PreparedLog, prepareLog } from './log/prepare.ts';
@@ -40,8 +40,9 @@ export {
   sandboxStopped,
 } from './sandbox-lifecycle.ts';
 export type { EventClassUid } from './schema/classes.ts';
+export { isEventClassUid } from './schema/table.ts';
 export type { ActivityOf, EventOf, IdOf, ObjectOf } from './schema/types.ts';
-export { defaultVersion, type SchemaVersion, schemaVersions } from './schema/versions.ts';
+export { defaultVersion, isSchemaVersion, type SchemaVersion, schemaVersions } from './schema/versions.ts';
 export {
   createEventSerializer,
   type EventSerializer,
