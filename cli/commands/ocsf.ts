@@ -25,8 +25,7 @@ as their classes are among those that tapwarden writes. Of other classes nothing
                         "unknown_classes": [{"class_uid", "count"}…]}…], "errors": [{"file", "line", "path", "rule",
                         "value", "message"}…], "errors_not_shown"}
 
-An error is FILE:LINE: PATH: what is wrong (rule). docs/ocsf-validator.md lists the rules; 'json' is a line that is no JSON
-object. Files may be larger than memory.
+An error is FILE:LINE: PATH: what is wrong (rule). docs/events.md lists the rules. Files may be larger than memory.
 
 Examples
   tapwarden ocsf validate /var/lib/tapwarden/events/*.jsonl
