@@ -12,6 +12,9 @@ export { finish } from './finish.ts';
 export { inspectLog, type LogEnd, type PreparedLog, prepareLog } from './inspect-log.ts';
 export { EventLog, type EventLogEnvironment, type FromFdOptions } from './jsonl-writer.ts';
 export { maxLineBytes } from './line-cap.ts';
+export { type EventLine, parseEventLine, sequenceOf } from './log/event-line.ts';
+export type { LogLine } from './log/line-splitter.ts';
+export { type LogPiece, type LogPosition, positionBehind, type ReadOptions, readLog } from './log/reader.ts';
 export {
   type Allowed,
   type ConnectInput,

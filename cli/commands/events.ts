@@ -1,12 +1,10 @@
-import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { errnoOf, messageOf, TapwardenError } from '../../base/index.ts';
+import { errnoOf, isTapwardenError, messageOf, TapwardenError } from '../../base/index.ts';
 import { checkSandboxId, type Paths } from '../../driver-vm/index.ts';
-import { renderShort } from '../../ocsf/index.ts';
+import { type EventLine, parseEventLine, readLog, renderShort } from '../../ocsf/index.ts';
 import type { Command, Context } from '../context.ts';
-import { type EventLine, readEventLines } from '../event-lines.ts';
 import { readOptions } from '../options.ts';
 
 /** `tapwarden events`. */
@@ -47,25 +45,28 @@ type View = { readonly sandbox: string | undefined; readonly json: boolean; read
 async function printLog(context: Context, file: string, view: View): Promise<number> {
   let broken = 0;
   let lines = 0;
-  const render = async function* (pieces: AsyncIterable<Buffer>): AsyncGenerator<string> {
-    for await (const line of readEventLines(pieces)) {
-      lines += 1;
-      if (line.kind === 'broken') {
-        broken += 1;
-        const text = `line ${line.number} is no event: ${line.problem}\n`;
-        if (view.json) context.stderr.write(text);
-        else yield text;
-      } else if (view.sandbox === undefined || sandboxOf(line.event) === view.sandbox) {
-        yield renderLine(line, view);
+  const render = async function* (): AsyncGenerator<string> {
+    for await (const piece of readLog(file)) {
+      for (const line of piece.kind === 'lines' ? piece.lines.map(parseEventLine) : []) {
+        lines += 1;
+        if (line.kind === 'broken') {
+          broken += 1;
+          const text = `line ${line.number} is no event: ${line.problem}\n`;
+          if (view.json) context.stderr.write(text);
+          else yield text;
+        } else if (view.sandbox === undefined || sandboxOf(line.event) === view.sandbox) {
+          yield renderLine(line, view);
+        }
       }
+      if (piece.kind === 'notice') context.stderr.write(`tapwarden: ${piece.message}\n`);
     }
   };
   try {
-    await pipeline(createReadStream(file), render, context.stdout, { end: false });
+    await pipeline(render, context.stdout, { end: false });
   } catch (cause) {
     // Whoever reads has seen enough, as in 'tapwarden events | head'.
     if (errnoOf(cause) === 'EPIPE') return 0;
-    throw unreadable(file, cause);
+    throw isTapwardenError(cause) ? cause : unreadable(file, cause);
   }
   if (broken > 0) context.stderr.write(`tapwarden: ${broken} of ${lines} lines in ${file} are no events\n`);
   return broken === 0 ? 0 : 1;
