@@ -1,6 +1,7 @@
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoOf, messageOf, TapwardenError } from '../../base/index.ts';
+import type { LogPosition } from '../log/reader.ts';
 
 /** How a cursor is kept. */
 export type CursorOptions = {
@@ -14,13 +15,13 @@ export type CursorOptions = {
 
 /**
  * The file that says how far a receiver has taken a log: one JSON object,
- * `{"format":"tapwarden-cursor","version":1,"sink":"https://…","position":{…}}`, mode 0600, replaced as a whole, so that
+ * `{"format":"tapwarden-cursor","version":1,"sink":"https://…","position":{"file":"5f0c…","offset":3120,"line":1}}`, mode 0600, replaced as a whole, so that
  * it holds an old position or a new one and nothing between, whenever the power fails.
  */
-export class CursorFile<Position> {
+export class CursorFile {
   readonly #path: string;
   readonly #options: CursorOptions;
-  #latest: Position | undefined;
+  #latest: LogPosition | undefined;
   #timer: NodeJS.Timeout | undefined;
   #saving: Promise<void> = Promise.resolve();
 
@@ -30,12 +31,12 @@ export class CursorFile<Position> {
   }
 
   /**
-   * The position that was saved, as it was parsed from JSON; `undefined` where there is no file yet.
+   * The position that was saved; `undefined` where there is no file yet.
    *
    * @throws CURSOR_INVALID when the file is no cursor, or belongs to another receiver
    * @throws FILE_UNREADABLE when it cannot be read
    */
-  async load(): Promise<unknown> {
+  async load(): Promise<LogPosition | undefined> {
     let text: string;
     try {
       text = await readFile(this.#path, 'utf8');
@@ -47,7 +48,7 @@ export class CursorFile<Position> {
   }
 
   /** All before `position` is acknowledged or passed over for good. It is saved soon. */
-  moved(position: Position): void {
+  moved(position: LogPosition): void {
     this.#latest = position;
     if (this.#timer !== undefined) return;
     this.#timer = setTimeout(() => {
@@ -87,7 +88,7 @@ export class CursorFile<Position> {
   }
 }
 
-function positionIn(text: string, path: string, sink: string): unknown {
+function positionIn(text: string, path: string, sink: string): LogPosition {
   let content: unknown;
   try {
     content = JSON.parse(text);
@@ -95,11 +96,18 @@ function positionIn(text: string, path: string, sink: string): unknown {
     throw bad(path, 'is no JSON', cause);
   }
   const { format, version, sink: owner, position } = (content ?? {}) as Readonly<Record<string, unknown>>;
-  if (format !== 'tapwarden-cursor' || version !== 1 || position === undefined) {
+  if (format !== 'tapwarden-cursor' || version !== 1 || !isPosition(position)) {
     throw bad(path, 'does not have the form of a cursor');
   }
   if (owner !== sink) throw bad(path, `belongs to ${String(owner).slice(0, 200)}, not to ${sink}`);
   return position;
+}
+
+function isPosition(value: unknown): value is LogPosition {
+  if (typeof value !== 'object' || value === null) return false;
+  const { file, offset, line, sequence } = value as Readonly<Record<string, unknown>>;
+  const counts = [offset, line, sequence ?? 0];
+  return typeof file === 'string' && counts.every((count) => Number.isSafeInteger(count) && Number(count) >= 0);
 }
 
 function bad(path: string, problem: string, cause?: unknown): TapwardenError {

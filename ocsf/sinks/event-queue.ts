@@ -29,6 +29,11 @@ export class EventQueue<Item extends { readonly bytes: number }> {
     return this.#bytes;
   }
 
+  /** Whether it is closed and all was taken. */
+  get finished(): boolean {
+    return this.#closed && this.#items.length === 0;
+  }
+
   /** Adds an item, after waiting for room. An item that is larger than the queue goes in alone. Returns whether it went in. */
   async push(item: Item): Promise<boolean> {
     while (!this.#closed && this.#full(item)) {
@@ -46,10 +51,15 @@ export class EventQueue<Item extends { readonly bytes: number }> {
 
   /**
    * Takes the next batch: waits for the first item, then until the batch or the queue is full or `lingerMs` have passed.
-   * An empty batch says that the queue is closed and all was taken.
+   * A batch is empty when no item came within `idleMs`, and when the queue is {@link EventQueue.finished}.
    */
-  async take(size: BatchSize): Promise<readonly Item[]> {
-    while (this.#items.length === 0 && !this.#closed) await this.#change();
+  async take(size: BatchSize, idleMs: number): Promise<readonly Item[]> {
+    const patience = performance.now() + idleMs;
+    while (this.#items.length === 0 && !this.#closed) {
+      const left = patience - performance.now();
+      if (left <= 0) return [];
+      await this.#change(left);
+    }
     const deadline = performance.now() + size.lingerMs;
     while (!this.#closed && !this.#enough(size)) {
       const left = deadline - performance.now();
@@ -87,11 +97,11 @@ export class EventQueue<Item extends { readonly bytes: number }> {
     return waits || this.#items.length >= size.maxEvents || this.#bytes >= size.maxBytes;
   }
 
-  async #change(timeoutMs?: number): Promise<void> {
+  async #change(timeoutMs: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
       this.#wakeReader = resolve;
-      if (timeoutMs !== undefined) timer = setTimeout(resolve, timeoutMs);
+      timer = setTimeout(resolve, timeoutMs);
     });
     this.#wakeReader = undefined;
     clearTimeout(timer);

@@ -20,7 +20,7 @@ export async function renderBody(
   format: HttpFormat,
   compress: boolean,
 ): Promise<HttpBody> {
-  const plain = Buffer.from(format === 'jsonl' ? renderLines(events) : renderBundle(events));
+  const plain = Buffer.concat(format === 'jsonl' ? renderLines(events) : renderBundle(events));
   const type = { 'content-type': format === 'jsonl' ? 'application/x-ndjson' : 'application/json' };
   if (!compress) return { bytes: plain, headers: type };
   // JSON of one kind shrinks to a tenth at the fastest level already.
@@ -29,15 +29,19 @@ export async function renderBody(
 }
 
 /** The lines as they stand in the log, so that what a receiver stores is what was logged, byte for byte. */
-function renderLines(events: readonly OutgoingEvent[]): string {
-  return events.map(({ text }) => `${text}\n`).join('');
+function renderLines(events: readonly OutgoingEvent[]): readonly Buffer[] {
+  const newline = Buffer.from('\n');
+  return events.flatMap(({ json }) => [json, newline]);
 }
 
-function renderBundle(events: readonly OutgoingEvent[]): string {
-  const times = events.flatMap(({ time }) => (time === undefined ? [] : [time]));
-  const span =
-    times.length === 0
-      ? ''
-      : `,"start_time":${times.reduce((a, b) => Math.min(a, b))},"end_time":${times.reduce((a, b) => Math.max(a, b))}`;
-  return `{"events":[${events.map(({ text }) => text).join(',')}],"count":${events.length}${span}}`;
+function renderBundle(events: readonly OutgoingEvent[]): readonly Buffer[] {
+  const times = events.flatMap(({ time }) => (time === undefined ? [] : [time])).sort((a, b) => a - b);
+  const [first, last] = [times[0], times.at(-1)];
+  const span = first === undefined ? '' : `,"start_time":${first},"end_time":${last}`;
+  const comma = Buffer.from(',');
+  return [
+    Buffer.from('{"events":['),
+    ...events.flatMap(({ json }, index) => (index === 0 ? [json] : [comma, json])),
+    Buffer.from(`],"count":${events.length}${span}}`),
+  ];
 }

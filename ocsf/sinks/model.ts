@@ -1,7 +1,16 @@
+import type { LogLine } from '../log/line-splitter.ts';
+import type { LogPosition } from '../log/reader.ts';
 import type { OutgoingEvent } from './outgoing-event.ts';
 
-/** A line of the log without its newline, and the place behind it, where a later run would go on. */
-export type LogLine<Position> = { readonly line: string; readonly position: Position };
+/** What a shipper takes from a log: a line and the place behind it, or what is to be said about the log. */
+export type LogEntry =
+  | {
+      readonly kind: 'line';
+      readonly line: LogLine;
+      /** Where a later run would go on; made when it is asked for. `undefined` where the log cannot be read again. */
+      readonly position: () => LogPosition | undefined;
+    }
+  | { readonly kind: 'notice'; readonly message: string };
 
 /** How many events are handed to a transport at once. A batch is sent when it is full or `lingerMs` old. */
 export type BatchSize = {
@@ -27,6 +36,11 @@ export type Transport = {
    * @throws SINK_UNAVAILABLE when it may take them later, with `retryAfterMs` in `details` where it said when
    */
   readonly send: (events: readonly OutgoingEvent[], signal: AbortSignal) => Promise<void>;
+  /**
+   * Whether events that were acknowledged may be lost after all, so that `send`, with no events, is to send them again.
+   * Absent where an acknowledgement is one.
+   */
+  readonly doubts?: () => boolean;
   /** Ends what connections there are. */
   readonly close: () => Promise<void>;
 };
@@ -75,5 +89,6 @@ export type ShipReport =
   | { readonly kind: 'retry'; readonly problem: string; readonly delayMs: number; readonly events: number }
   | { readonly kind: 'recovered' }
   | { readonly kind: 'dropped'; readonly uid?: string; readonly problem: string }
-  | { readonly kind: 'broken'; readonly problem: string }
+  | { readonly kind: 'broken'; readonly line: number; readonly problem: string }
+  | { readonly kind: 'notice'; readonly message: string }
   | { readonly kind: 'cursor'; readonly problem: string };

@@ -1,11 +1,7 @@
-import { escapeText } from '../../base/index.ts';
-
 /** An event on its way: its line as it stands in the log, and what transports need to know of it. */
 export type OutgoingEvent = {
-  /** The JSON text, without newline. */
-  readonly text: string;
-  /** Bytes of the text in UTF-8. */
-  readonly bytes: number;
+  /** The JSON text in UTF-8, without newline. */
+  readonly json: Buffer;
   /** `metadata.uid`, by which receivers tell duplicates. */
   readonly uid?: string;
   /** The class as OCSF writes it in paths, for example `network_activity`; a number where the event has no name. */
@@ -16,38 +12,19 @@ export type OutgoingEvent = {
   readonly time?: number;
 };
 
-/** A line of a log read for sending: an event, or what is wrong with it. */
-export type ReadLine =
-  | { readonly kind: 'event'; readonly event: OutgoingEvent }
-  | { readonly kind: 'broken'; readonly problem: string };
-
-/**
- * Reads a line of the log. The text is sent as it stands; a line that is no JSON object is broken.
- */
-export function readLine(text: string): ReadLine {
-  let event: unknown;
-  try {
-    event = JSON.parse(text);
-  } catch {
-    return { kind: 'broken', problem: `it is no JSON: "${escapeText(text, 160)}"` };
-  }
-  if (typeof event !== 'object' || event === null || Array.isArray(event)) {
-    return { kind: 'broken', problem: `it is no JSON object: "${escapeText(text, 160)}"` };
-  }
-  const { metadata, device, time, severity_id: severity } = event as Readonly<Record<string, unknown>>;
+/** Makes an event ready to be sent. `json` is the line that it was parsed from, and is sent as it stands. */
+export function outgoingEvent(event: object, json: Buffer): OutgoingEvent {
+  const members = event as Readonly<Record<string, unknown>>;
+  const { metadata, device, time, severity_id: severity } = members;
   const uid = textIn(metadata, 'uid');
   const deviceUid = textIn(device, 'uid');
   return {
-    kind: 'event',
-    event: {
-      text,
-      bytes: Buffer.byteLength(text),
-      ...(uid === undefined ? {} : { uid }),
-      className: classNameOf(event as Readonly<Record<string, unknown>>),
-      ...(deviceUid === undefined ? {} : { deviceUid }),
-      severityId: typeof severity === 'number' ? severity : 0,
-      ...(typeof time === 'number' && Number.isSafeInteger(time) ? { time } : {}),
-    },
+    json,
+    ...(uid === undefined ? {} : { uid }),
+    className: classNameOf(members),
+    ...(deviceUid === undefined ? {} : { deviceUid }),
+    severityId: typeof severity === 'number' ? severity : 0,
+    ...(typeof time === 'number' && Number.isSafeInteger(time) ? { time } : {}),
   };
 }
 

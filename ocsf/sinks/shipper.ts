@@ -1,17 +1,19 @@
 import { TapwardenError } from '../../base/index.ts';
+import { parseEventLine } from '../log/event-line.ts';
+import type { LogPosition } from '../log/reader.ts';
 import { Backoff, type BackoffLimits } from './backoff.ts';
 import { deliver } from './deliver.ts';
 import { EventQueue, type QueueLimits } from './event-queue.ts';
-import type { LogLine, ShipReport, ShipState, ShipStatus, Transport } from './model.ts';
-import { type OutgoingEvent, readLine } from './outgoing-event.ts';
+import type { LogEntry, ShipReport, ShipState, ShipStatus, Transport } from './model.ts';
+import { type OutgoingEvent, outgoingEvent } from './outgoing-event.ts';
 
 /** What a shipper is made of. */
-export type ShipperOptions<Position> = {
+export type ShipperOptions = {
   readonly transport: Transport;
   /** Reads the log, and ends when the signal fires. */
-  readonly lines: (signal: AbortSignal) => AsyncIterable<LogLine<Position>>;
+  readonly lines: (signal: AbortSignal) => AsyncIterable<LogEntry>;
   /** Called with a position when all before it is acknowledged, dropped or passed over. */
-  readonly onSettled?: (position: Position) => void;
+  readonly onSettled?: (position: LogPosition) => void;
   readonly onReport?: (report: ShipReport) => void;
   /** @default 10000 events, 16 MiB */
   readonly queue?: QueueLimits;
@@ -31,7 +33,15 @@ export type ShipperOptions<Position> = {
  */
 const maxRefusalsInRow = 100;
 
-type Item<Position> = { readonly event?: OutgoingEvent; readonly bytes: number; readonly position: Position };
+/** A line on its way; one without an event was passed over, and only its place counts. */
+type Item = {
+  readonly event?: OutgoingEvent;
+  readonly bytes: number;
+  readonly position: () => LogPosition | undefined;
+};
+
+/** Milliseconds without an event after which a transport may send what it doubts. */
+const idleMs = 1000;
 
 /**
  * Sends the lines of a log to one receiver, in their order, each at least once.
@@ -39,19 +49,19 @@ type Item<Position> = { readonly event?: OutgoingEvent; readonly bytes: number; 
  * The log is the queue that lasts; in memory there is a bounded part of it. An event counts as sent when the receiver
  * acknowledged it, and only then does the position move past it, so that a later run repeats events but loses none.
  */
-export class Shipper<Position> {
-  readonly #options: ShipperOptions<Position>;
-  readonly #queue: EventQueue<Item<Position>>;
+export class Shipper {
+  readonly #options: ShipperOptions;
+  readonly #queue: EventQueue<Item>;
   readonly #stop = new AbortController();
   readonly #abandon = new AbortController();
   readonly #counters = { read: 0, sent: 0, retried: 0, dropped: 0, broken: 0 };
   #state: ShipState = 'idle';
   #problem: string | undefined;
-  #inHand: readonly Item<Position>[] = [];
+  #inHand: readonly Item[] = [];
   #refusalsInRow = 0;
   #drainTimer: NodeJS.Timeout | undefined;
 
-  constructor(options: ShipperOptions<Position>) {
+  constructor(options: ShipperOptions) {
     this.#options = options;
     this.#queue = new EventQueue(options.queue ?? { maxEvents: 10_000, maxBytes: 16 * 1024 * 1024 });
   }
@@ -102,15 +112,10 @@ export class Shipper<Position> {
   async #read(): Promise<void> {
     const { signal } = this.#stop;
     try {
-      for await (const { line, position } of this.#options.lines(signal)) {
+      for await (const entry of this.#options.lines(signal)) {
         if (signal.aborted) break;
-        const read = readLine(line);
-        const item = read.kind === 'event' ? { event: read.event, bytes: read.event.bytes } : { bytes: 0 };
-        if (!(await this.#queue.push({ ...item, position }))) break;
-        this.#counters.read += 1;
-        if (read.kind === 'event') continue;
-        this.#counters.broken += 1;
-        this.#report({ kind: 'broken', problem: read.problem });
+        if (entry.kind === 'notice') this.#report(entry);
+        else if (!(await this.#queue.push(this.#itemOf(entry)))) break;
       }
     } catch (error) {
       if (!signal.aborted) throw error;
@@ -119,34 +124,49 @@ export class Shipper<Position> {
     }
   }
 
+  #itemOf({ line, position }: Extract<LogEntry, { kind: 'line' }>): Item {
+    this.#counters.read += 1;
+    const parsed = line.kind === 'line' ? parseEventLine(line) : undefined;
+    if (line.kind === 'line' && parsed?.kind === 'event') {
+      return { event: outgoingEvent(parsed.event, line.bytes), bytes: line.bytes.length, position };
+    }
+    this.#counters.broken += 1;
+    const problem = parsed?.kind === 'broken' ? parsed.problem : line.kind === 'broken' ? line.problem : 'it has no end';
+    this.#report({ kind: 'broken', line: line.number, problem });
+    return { bytes: 0, position };
+  }
+
   async #send(): Promise<void> {
     const { transport } = this.#options;
     const backoff = new Backoff(
       this.#options.backoff ?? { minMs: 250, maxMs: 30_000 },
       this.#options.random ?? Math.random,
     );
-    for (;;) {
-      this.#inHand = await this.#queue.take(transport.batch);
-      const last = this.#inHand.at(-1);
-      if (last === undefined) return;
-      this.#enter('sending');
-      try {
-        await this.#deliver(this.#inHand, backoff);
-      } catch (error) {
-        // Out of time at the end: what is left is for the next run.
-        if (this.#abandon.signal.aborted) return;
-        throw error;
+    try {
+      for (;;) {
+        this.#inHand = await this.#queue.take(transport.batch, idleMs);
+        if (this.#inHand.length > 0 || transport.doubts?.() === true) await this.#settle(this.#inHand, backoff);
+        if (this.#queue.finished) return;
       }
-      this.#inHand = [];
-      this.#options.onSettled?.(last.position);
-      this.#enter('idle');
+    } catch (error) {
+      // Out of time at the end: what is left is for the next run.
+      if (!this.#abandon.signal.aborted) throw error;
     }
   }
 
-  async #deliver(items: readonly Item<Position>[], backoff: Backoff): Promise<void> {
+  async #settle(items: readonly Item[], backoff: Backoff): Promise<void> {
+    this.#enter('sending');
+    await this.#deliver(items, backoff);
+    this.#inHand = [];
+    const position = items.at(-1)?.position();
+    if (position !== undefined) this.#options.onSettled?.(position);
+    this.#enter('idle');
+  }
+
+  async #deliver(items: readonly Item[], backoff: Backoff): Promise<void> {
     const { transport, giveUpMs } = this.#options;
     const events = items.flatMap(({ event }) => (event === undefined ? [] : [event]));
-    if (events.length === 0) return;
+    if (events.length === 0 && transport.doubts?.() !== true) return;
     await deliver(events, {
       transport,
       backoff,

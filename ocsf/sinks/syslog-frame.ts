@@ -18,7 +18,7 @@ const notice = 5;
  *
  * Example: `142 <132>1 2026-09-21T14:13:20.123Z host tapwarden - network_activity - {"time":…}`
  */
-export function renderFrame({ text, time, severityId, className }: OutgoingEvent, hostname: string): Buffer {
+export function renderFrame({ json, time, severityId, className }: OutgoingEvent, hostname: string): Buffer {
   const priority = facility * 8 + (severities[severityId] ?? notice);
   const header = [
     `<${priority}>1`,
@@ -29,8 +29,8 @@ export function renderFrame({ text, time, severityId, className }: OutgoingEvent
     nameOf(className, 32),
     '-',
   ].join(' ');
-  const message = Buffer.from(`${header} ${text}`);
-  return Buffer.concat([Buffer.from(`${message.length} `), message]);
+  // The header is ASCII.
+  return Buffer.concat([Buffer.from(`${header.length + 1 + json.length} ${header} `), json]);
 }
 
 function timestampOf(time: number | undefined): string {

@@ -45,6 +45,7 @@ export function openSyslog(options: SyslogOptions): Transport {
         throw unavailable(options.name, messageOf(cause), { cause });
       }
     },
+    doubts: () => link.doubts,
     close: async () => link.close(),
   };
 }
@@ -62,6 +63,11 @@ class SyslogLink {
     this.#options = options;
     this.#settleMs = options.settleMs ?? 10_000;
     this.#timeoutMs = options.timeoutMs ?? 30_000;
+  }
+
+  /** Whether the receiver may have lost what it had taken. */
+  get doubts(): boolean {
+    return this.#doubtful.length > 0;
   }
 
   async send(events: readonly OutgoingEvent[], signal: AbortSignal): Promise<void> {
@@ -115,7 +121,7 @@ class SyslogLink {
     let from = this.#recent.length;
     while (from > 0) {
       const entry = this.#recent[from - 1];
-      bytes += entry?.event.bytes ?? 0;
+      bytes += entry?.event.json.length ?? 0;
       if (entry === undefined || entry.atMs < oldest) break;
       if (bytes > maxRecentBytes || this.#recent.length - from >= maxRecentEvents) break;
       from -= 1;
