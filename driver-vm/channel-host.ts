@@ -10,7 +10,7 @@ import {
   type RunSummary,
 } from './shared/ipc.ts';
 
-const program = fileURLToPath(new URL('./unprivileged/main.js', import.meta.url));
+const program = fileURLToPath(new URL('../driver-vm/unprivileged/main.js', import.meta.url));
 
 /** What {@link startChannelHost} works from. */
 export type ChannelHostOptions = {

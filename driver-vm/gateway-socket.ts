@@ -4,7 +4,7 @@ import { start, TapwardenError } from '../base/index.ts';
 import { link } from '../init/index.ts';
 import { inSlot, type Slot } from './slot.ts';
 
-const listener = fileURLToPath(new URL('./slot-listener.js', import.meta.url));
+const listener = fileURLToPath(new URL('../driver-vm/slot-listener.js', import.meta.url));
 
 /**
  * Makes the gateway's listening socket inside the slot. The slot has no other way to the host, and the gateway no

@@ -11,7 +11,7 @@ import { ensureWorkloadImage } from './workload-image.ts';
 /** What a program in the guest left behind. */
 type Left = { readonly status: number | null; readonly out: string; readonly err: string };
 
-/** What testdata/boot-report.mjs prints. */
+/** What testdata/boot-report.cjs prints. */
 type Report = {
   readonly environment: Readonly<Record<string, string>>;
   readonly modules: readonly string[];
@@ -26,7 +26,7 @@ type Report = {
 } & Readonly<Record<'addresses' | 'neighbours' | 'routes' | 'routes6' | 'list' | 'netns' | 'veth', Left>> &
   Readonly<Record<'rules' | 'mount' | 'userNamespace' | 'kernelLog' | 'rootWrite', Left>>;
 
-const bundle = 'init/testdata/boot-report.mjs';
+const bundle = 'init/testdata/boot-report.cjs';
 
 let stateDir = '';
 test.before(async () => {

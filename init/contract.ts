@@ -31,13 +31,11 @@ export const disks = { guestRoot: '/dev/vda', workloadRoot: '/dev/vdb' } as cons
 /** Paths inside the guest. */
 export const guestPaths = {
   node: '/usr/bin/node',
-  supervisor: '/usr/lib/tapwarden/supervisor.mjs',
+  supervisor: '/usr/lib/tapwarden/supervisor.cjs',
   nft: '/usr/sbin/nft',
   ip: '/usr/sbin/ip',
   /** Set-user-id root: it builds the workload's sandbox, since user namespaces are off. */
   bwrap: '/usr/bin/bwrap',
-  setpriv: '/usr/bin/setpriv',
-  nsenter: '/usr/bin/nsenter',
   busybox: '/usr/bin/busybox',
   accton: '/usr/sbin/accton',
   /** Where the kernel writes how each process ended, as acct(5) records. */

@@ -20,7 +20,7 @@ const builderVersion = 1;
 export type GuestOptions = {
   /** Example: `/var/lib/tapwarden`. */
   readonly stateDir: string;
-  /** The file that becomes `/usr/lib/tapwarden/supervisor.mjs`: one ES module without imports outside Node. */
+  /** The file that becomes `/usr/lib/tapwarden/supervisor.cjs`: one CommonJS module that requires nothing outside Node. */
   readonly supervisorBundle: string;
   readonly run: Run;
   readonly onProgress: Progress;

@@ -14,8 +14,6 @@ const hostPrograms: Readonly<Partial<Record<ProgramName, { readonly target: stri
   nft: { target: guestPaths.nft, mode: 0o755 },
   ip: { target: guestPaths.ip, mode: 0o755 },
   bwrap: { target: guestPaths.bwrap, mode: 0o4755 },
-  setpriv: { target: guestPaths.setpriv, mode: 0o755 },
-  nsenter: { target: guestPaths.nsenter, mode: 0o755 },
   busybox: { target: guestPaths.busybox, mode: 0o755 },
 };
 

@@ -75,7 +75,7 @@ install_npm_packages() {
 
 # Folders count too: theirs is the time at which a source was taken away.
 build() {
-  local stamp=build/supervisor.mjs
+  local stamp=build/supervisor.cjs
   if [ -e "$stamp" ] && [ -z "$(sources_newer_than "$stamp")" ]; then return; fi
   say 'building'
   # What was made of sources that are gone would be tested still.

@@ -1,16 +1,22 @@
 #!/usr/bin/env bash
-# Compiles the TypeScript sources to build/, and bundles two programs: the supervisor into the one file that the guest
-# image carries, and the channel process, which starts with every sandbox, where it stands (110 ms to load, 30 as one file).
+# Compiles the TypeScript sources to build/, and bundles three programs: the supervisor into the one file that the guest
+# image carries, and the command line and the channel process, which start with every sandbox, where they stand: as one file
+# they load in a third of the time. What they name by a path relative to themselves, they name from build/ on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 node_modules/.bin/tsc
 
 bundle() {
-  # The banner lets bundled CommonJS packages load Node's own modules. The netlink package has native code, which cannot
-  # be bundled.
-  node_modules/.bin/esbuild "$1" --bundle --format=esm --platform=node --target=node20 --log-level=warning \
-    --external:netlink --outfile="$2" --allow-overwrite \
+  # The netlink package has native code, which cannot be bundled.
+  node_modules/.bin/esbuild "$1" --bundle --platform=node --target=node20 --log-level=warning \
+    --external:netlink --outfile="$2" --allow-overwrite "${@:3}"
+}
+# The banner lets bundled CommonJS packages load Node's own modules.
+module() {
+  bundle "$1" "$1" --format=esm \
     --banner:js="import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);"
 }
-bundle build/driver-vm/unprivileged/main.js build/driver-vm/unprivileged/main.js
-bundle build/supervisor/main.js build/supervisor.mjs
+module build/driver-vm/unprivileged/main.js
+module build/cli/main.js
+# Node loads a CommonJS module without its loader of ES modules, which under emulation takes a guest 0.2 s to set up.
+bundle build/supervisor/main.js build/supervisor.cjs --format=cjs

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type Child, escapeText, type Run, start, TapwardenError } from '../base/index.ts';
-import { guestPaths, workloadUser } from '../init/index.ts';
+import { workloadUser } from '../init/contract.ts';
 import { inWorkloadNamespace } from './fence-loader.ts';
 import { endOfFirstProgram, type ProcessEnd, readAccounting } from './process-accounting.ts';
 import { sandboxArguments } from './sandbox-arguments.ts';
@@ -68,8 +68,9 @@ export async function startExec(run: Run, spec: ExecSpec): Promise<Exec> {
       '-c',
       'echo 0 >"$0/cgroup.procs" && echo 1000 >/proc/self/oom_score_adj && exec "$@"',
       cgroup,
-      ...inWorkloadNamespace,
+      ...inWorkloadNamespace.slice(0, -1),
       ...asWorkload,
+      '--',
       ...sandboxArguments({ env: spec.env, workdir, seccompFd: 3, statusFd: 4 }),
       '--',
       ...argv,
@@ -99,14 +100,11 @@ export async function startExec(run: Run, spec: ExecSpec): Promise<Exec> {
   };
 }
 
-/** bwrap is set-user-id root in the guest and drops everything again; it starts as the workload's user. */
-const asWorkload = [
-  guestPaths.setpriv,
-  `--reuid=${workloadUser.uid}`,
-  `--regid=${workloadUser.gid}`,
-  '--clear-groups',
-  '--inh-caps=-all',
-] as const;
+/**
+ * bwrap is set-user-id root in the guest and drops everything again; it starts as the workload's user, which has no other
+ * group: nsenter takes them away.
+ */
+const asWorkload = ['-S', String(workloadUser.uid), '-G', String(workloadUser.gid)] as const;
 
 async function lookUp(spec: ExecSpec, workdir: string): Promise<string> {
   const name = spec.argv[0] ?? '';

@@ -56,7 +56,7 @@ type Attempt = { readonly outcome: string; readonly ms: number };
 /** Makes one attempt from the workload's namespace: see testdata/send.pl. Raw sockets need root, the others do not. */
 async function attempt(kind: string, address: string, port = 0, mark?: number): Promise<Attempt> {
   const rooted = /^(?:raw|sctp|short|fragment|first)/.test(kind) || mark !== undefined;
-  const user = rooted ? [] : ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+  const user = rooted ? [] : ['/usr/bin/setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
   const words = [kind, address, String(port), ...(mark === undefined ? [] : [String(mark)])];
   const { stdout } = await inWorkload([...user, 'perl', '-', ...words] as unknown as ['perl'], { input: sender });
   const [outcome, ms] = stdout.trim().split(' ');

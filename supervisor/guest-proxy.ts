@@ -1,5 +1,5 @@
 import type { Fact } from '../channel/index.ts';
-import { link } from '../init/index.ts';
+import { link } from '../init/contract.ts';
 import { decideHost } from '../policy/decide-host.ts';
 import type { Policy } from '../policy/index.ts';
 import { createProxy, type Outcome, type ProxyServer } from '../proxy/index.ts';

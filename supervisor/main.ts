@@ -1,7 +1,7 @@
 import { release, uptime } from 'node:os';
 import { messageOf } from '../base/index.ts';
 import { Connection, channelVersion } from '../channel/index.ts';
-import { channelPortName } from '../init/index.ts';
+import { channelPortName } from '../init/contract.ts';
 import { openPort } from './port-stream.ts';
 import { Session } from './session.ts';
 

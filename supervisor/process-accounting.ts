@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { guestPaths } from '../init/index.ts';
+import { guestPaths } from '../init/contract.ts';
 
 const recordSize = 64;
 

@@ -1,4 +1,4 @@
-import { guestPaths } from '../init/index.ts';
+import { guestPaths } from '../init/contract.ts';
 import { workloadHostname, workloadPaths } from './workload-namespace.ts';
 
 /** What the sandbox around a command is built from. */
@@ -32,9 +32,8 @@ export function sandboxArguments(spec: SandboxSpec): readonly string[] {
     '--bind',
     workloadPaths.root,
     '/',
-    // The view of the workload's network namespace, which `ip netns exec` mounted, without the cgroup tree.
     '--ro-bind',
-    '/sys',
+    workloadPaths.sys,
     '/sys',
     '--proc',
     '/proc',

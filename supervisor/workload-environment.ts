@@ -1,4 +1,4 @@
-import { workloadUser } from '../init/index.ts';
+import { workloadUser } from '../init/contract.ts';
 import { workloadNet } from './addresses.ts';
 
 /**

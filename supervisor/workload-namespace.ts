@@ -1,11 +1,13 @@
 import { messageOf, type Run, TapwardenError } from '../base/index.ts';
-import { disks, guestPaths } from '../init/index.ts';
+import { disks, guestPaths } from '../init/contract.ts';
 import { workloadNet } from './addresses.ts';
 
 /** Where the parts of the workload's environment are in the guest. */
 export const workloadPaths = {
   /** The workload's root: the image below, a layer in memory above. */
   root: '/run/workload/root',
+  /** /sys as it is in the workload's network namespace: its interfaces, and no others. */
+  sys: '/run/workload/sys',
   /** The cgroup under which each exec gets its own. */
   cgroup: '/sys/fs/cgroup/workload',
   /** The pipes of the execs. */
@@ -24,8 +26,9 @@ const maxProcesses = 4096;
  * each program costs tens of milliseconds:
  *
  * - the clock, which at boot is off by seconds: `epochMs` is the host's;
- * - the network namespace, with a veth pair to the supervisor that is still down: the fence is loaded before any packet
- *   can pass. Both ends know each other by fixed neighbour entries, so there is no discovery to allow;
+ * - the network namespace, with a veth pair to the supervisor whose inner end is down, and so has no carrier: the fence is
+ *   loaded before any packet can pass. Both ends know each other by fixed neighbour entries, so there is no discovery to
+ *   allow;
  * - the root: the read-only image, and over it a layer in memory that takes what the workload writes and ends with the
  *   guest;
  * - the cgroup that keeps the workload from taking the supervisor's memory.
@@ -45,26 +48,25 @@ export async function prepareWorkload(run: Run, epochMs: number): Promise<void> 
 export type Setup = { readonly script: string; readonly env: Readonly<Record<string, string>> };
 
 /**
- * Brings the veth pair up, and with it the workload's default routes of both families: without a route there is no packet,
- * and nothing to detect. Call it when both rulesets stand.
+ * Sets up the workload's end of the veth pair and brings it up, with default routes of both families: without a route
+ * there is no packet, and nothing to detect. Call it when both rulesets stand.
  *
  * @throws GUEST_SETUP_FAILED when a step fails
  */
 export async function openWorkloadNamespace(run: Run): Promise<void> {
   const n = workloadNet;
+  const lines = [
+    'link set lo up',
+    `address add ${n.workloadIp4}/${n.prefix4} dev ${n.workloadLink}`,
+    `address add ${n.workloadIp6}/${n.prefix6} dev ${n.workloadLink} nodad`,
+    `neighbor add ${n.supervisorIp4} lladdr ${n.supervisorMac} nud permanent dev ${n.workloadLink}`,
+    `neighbor add ${n.supervisorIp6} lladdr ${n.supervisorMac} nud permanent dev ${n.workloadLink}`,
+    `link set ${n.workloadLink} up`,
+    `route add default via ${n.supervisorIp4} dev ${n.workloadLink}`,
+    `route add ::/0 via ${n.supervisorIp6} dev ${n.workloadLink}`,
+  ];
   await step('bring the network of the workload up', () =>
-    run(['sh', '-euc', '"$IP" link set "$LINK" up; echo "$INNER" | "$IP" -n "$NS" -batch -'], {
-      env: {
-        IP: guestPaths.ip,
-        NS: n.namespace,
-        LINK: n.supervisorLink,
-        INNER: [
-          `link set ${n.workloadLink} up`,
-          `route add default via ${n.supervisorIp4} dev ${n.workloadLink}`,
-          `route add ::/0 via ${n.supervisorIp6} dev ${n.workloadLink}`,
-        ].join('\n'),
-      },
-    }),
+    run([guestPaths.ip, '-n', n.namespace, '-batch', '-'], { input: `${lines.join('\n')}\n` }),
   );
 }
 
@@ -76,14 +78,16 @@ date -u -s "@$TIME" >/dev/null
 });
 
 /**
- * Makes the workload's network namespace. Router solicitations and duplicate address detection are off, because they are
- * the kernel's own packets and would only be noise in the fence's counters. Programs outside busybox are named by path,
- * since its shell prefers its own applets.
+ * Makes the workload's network namespace, named as `ip netns` names them. Router solicitations and duplicate address
+ * detection are off, because they are the kernel's own packets and would only be noise in the fence's counters. `ip` is
+ * started once, and named by path, since busybox's shell prefers its own applet.
  */
 export const namespaceSetup: Setup = {
   script: `
-"$IP" netns add "$NS"
-"$IP" netns exec "$NS" sh -euc '
+mkdir -p /run/netns
+: >"/run/netns/$NS"
+unshare -n sh -euc '
+  mount --bind /proc/self/ns/net "/run/netns/$NS"
   for scope in default all; do
     echo 0 >/proc/sys/net/ipv6/conf/$scope/accept_ra
     echo 0 >/proc/sys/net/ipv6/conf/$scope/router_solicitations
@@ -91,27 +95,19 @@ export const namespaceSetup: Setup = {
     echo 0 >/proc/sys/net/ipv6/conf/$scope/dad_transmits
   done
   echo "0 65535" >/proc/sys/net/ipv4/ping_group_range'
-"$IP" $LINK
-echo "$OUTER" | "$IP" -batch -
-echo "$INNER" | "$IP" -n "$NS" -batch -
+echo "$LINKS" | "$IP" -batch -
 `,
   env: {
     IP: guestPaths.ip,
     NS: workloadNet.namespace,
-    LINK: `link add ${workloadNet.supervisorLink} address ${workloadNet.supervisorMac} type veth peer name ${workloadNet.workloadLink} address ${workloadNet.workloadMac} netns ${workloadNet.namespace}`,
-    OUTER: [
+    LINKS: [
+      `link add ${workloadNet.supervisorLink} address ${workloadNet.supervisorMac} type veth peer name ${workloadNet.workloadLink} address ${workloadNet.workloadMac} netns ${workloadNet.namespace}`,
       `link set ${workloadNet.supervisorLink} addrgenmode none`,
       `address add ${workloadNet.supervisorIp4}/${workloadNet.prefix4} dev ${workloadNet.supervisorLink}`,
       `address add ${workloadNet.supervisorIp6}/${workloadNet.prefix6} dev ${workloadNet.supervisorLink} nodad`,
       `neighbor add ${workloadNet.workloadIp4} lladdr ${workloadNet.workloadMac} nud permanent dev ${workloadNet.supervisorLink}`,
       `neighbor add ${workloadNet.workloadIp6} lladdr ${workloadNet.workloadMac} nud permanent dev ${workloadNet.supervisorLink}`,
-    ].join('\n'),
-    INNER: [
-      'link set lo up',
-      `address add ${workloadNet.workloadIp4}/${workloadNet.prefix4} dev ${workloadNet.workloadLink}`,
-      `address add ${workloadNet.workloadIp6}/${workloadNet.prefix6} dev ${workloadNet.workloadLink} nodad`,
-      `neighbor add ${workloadNet.supervisorIp4} lladdr ${workloadNet.supervisorMac} nud permanent dev ${workloadNet.workloadLink}`,
-      `neighbor add ${workloadNet.supervisorIp6} lladdr ${workloadNet.supervisorMac} nud permanent dev ${workloadNet.workloadLink}`,
+      `link set ${workloadNet.supervisorLink} up`,
     ].join('\n'),
   },
 };
@@ -123,7 +119,8 @@ mount -t ext4 -o ro,nodev "$DISK" "$LOWER"
 base=\${ROOT%/*}
 mkdir -p "$base" "$EXECS"
 mount -t tmpfs -o nodev,mode=0755 tmpfs "$base"
-mkdir -p "$base/upper" "$base/work" "$ROOT"
+mkdir -p "$base/upper" "$base/work" "$ROOT" "$SYS"
+nsenter --net="/run/netns/$NS" mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$SYS"
 mount -t overlay -o "nodev,lowerdir=$LOWER,upperdir=$base/upper,workdir=$base/work" overlay "$ROOT"
 mkdir -p "$ROOT/etc"
 rm -f "$ROOT/etc/resolv.conf" "$ROOT/etc/hosts"
@@ -142,6 +139,8 @@ echo -1000 >/proc/$PPID/oom_score_adj
     DISK: disks.workloadRoot,
     LOWER: guestPaths.workloadMount,
     ROOT: workloadPaths.root,
+    SYS: workloadPaths.sys,
+    NS: workloadNet.namespace,
     // Nobody answers there: a look-up past the proxy is refused and seen, instead of lost inside the workload.
     RESOLVER: workloadNet.supervisorIp4,
     HOSTNAME: workloadHostname,

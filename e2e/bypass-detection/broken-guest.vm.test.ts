@@ -54,7 +54,7 @@ const broken: readonly {
   },
   {
     title: 'whose supervisor cannot start',
-    changes: { without: ['/usr/lib/tapwarden/supervisor.mjs'] },
+    changes: { without: ['/usr/lib/tapwarden/supervisor.cjs'] },
     code: 'VMM_FAILED',
     says: /The end of its console:\n(.*\n)* {2}.*supervisor ended with status/,
   },

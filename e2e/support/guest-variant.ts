@@ -24,7 +24,7 @@ export type GuestChanges = {
 export async function makeGuest(folder: string, changes: GuestChanges): Promise<string> {
   const guest = await ensureGuest({
     stateDir: pathsOf(process.env).stateDir,
-    supervisorBundle: 'build/supervisor.mjs',
+    supervisorBundle: 'build/supervisor.cjs',
     run,
     onProgress: () => undefined,
   });

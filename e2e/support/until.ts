@@ -4,3 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export async function until(holds: () => boolean): Promise<void> {
   for (const deadline = Date.now() + 10_000; !holds() && Date.now() < deadline; ) await sleep(5);
 }
+
+/** Whether something comes true within 0.4 s, for what must not happen as well. */
+export async function comesTrue(happened: () => boolean | Promise<boolean>): Promise<boolean> {
+  for (let tries = 0; tries < 20; tries += 1) {
+    if (await happened()) return true;
+    await sleep(20);
+  }
+  return false;
+}

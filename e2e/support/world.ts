@@ -1,10 +1,16 @@
 import { type Child, start } from '../../base/index.ts';
 import type { ScratchNamespace } from './scratch-namespace.ts';
+import { until } from './until.ts';
 
 /** A machine of the Internet's, played by a network namespace, one veth away from a scratch namespace. */
 export type World = {
   /** What its servers heard, one line a message: `'udp4 7000 198.51.100.1'`, with the sender's address. */
   readonly heard: () => readonly string[];
+  /**
+   * Waits until that many messages were heard and returns all, sorted: on a busy machine they come late, and those of two
+   * servers in any order.
+   */
+  readonly hears: (count: number) => Promise<readonly string[]>;
   readonly close: () => Promise<void>;
 };
 
@@ -18,6 +24,9 @@ export const worldNet = {
   world4: '198.51.100.2',
   host6: '2001:db8:51::1',
   world6: '2001:db8:51::2',
+  /** The ends know each other by fixed entries: a neighbour that is asked for right after its link came up may stay silent for a second. */
+  hostMac: '02:74:77:03:00:01',
+  worldMac: '02:74:77:03:00:02',
   udpPort: 7000,
   tcpPort: 7100,
 } as const;
@@ -55,10 +64,12 @@ export async function makeWorld(scratch: ScratchNamespace): Promise<World> {
   await scratch.run(['ip', 'netns', 'add', namespace]);
   await scratch.run(['ip', '-batch', '-'], {
     input: [
-      `link add ${n.link} type veth peer name eth0 netns ${namespace}`,
+      `link add ${n.link} address ${n.hostMac} type veth peer name eth0 address ${n.worldMac} netns ${namespace}`,
       `address add ${n.host4}/24 dev ${n.link}`,
       `address add ${n.host6}/64 dev ${n.link} nodad`,
       `link set ${n.link} up`,
+      `neighbor add ${n.world4} lladdr ${n.worldMac} nud permanent dev ${n.link}`,
+      `neighbor add ${n.world6} lladdr ${n.worldMac} nud permanent dev ${n.link}`,
       '',
     ].join('\n'),
   });
@@ -68,12 +79,19 @@ export async function makeWorld(scratch: ScratchNamespace): Promise<World> {
       `address add ${n.world4}/24 dev eth0`,
       `address add ${n.world6}/64 dev eth0 nodad`,
       'link set eth0 up',
+      `neighbor add ${n.host4} lladdr ${n.hostMac} nud permanent dev eth0`,
+      `neighbor add ${n.host6} lladdr ${n.hostMac} nud permanent dev eth0`,
       '',
     ].join('\n'),
   });
   const { child, lines } = await startServers([...scratch.enter, 'ip', 'netns', 'exec', namespace]);
+  const heard = (): readonly string[] => lines.filter((line) => line !== 'ready');
   return {
-    heard: () => lines.filter((line) => line !== 'ready'),
+    heard,
+    hears: async (count) => {
+      await until(() => heard().length >= count);
+      return heard().toSorted();
+    },
     close: async () => {
       child.process.kill('SIGKILL');
       await child.ended;

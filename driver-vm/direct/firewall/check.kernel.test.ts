@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type DirectHost, withDirectHost } from '../../../e2e/support/direct-host.ts';
 import { matchesGolden } from '../../../e2e/support/golden.ts';
 import { kernelTest } from '../../../e2e/support/kernel-tier.ts';
+import { comesTrue } from '../../../e2e/support/until.ts';
 import { worldNet } from '../../../e2e/support/world.ts';
 import type { NftObject } from '../../../nft/index.ts';
 import { defaultPool } from '../pool.ts';
@@ -92,15 +92,6 @@ kernelTest('openUplink: a table that drops direct traffic is an error, and nothi
     }
   });
 });
-
-/** Whether something comes true, on a busy machine too. */
-async function comesTrue(happened: () => boolean | Promise<boolean>): Promise<boolean> {
-  for (let tries = 0; tries < 20; tries += 1) {
-    if (await happened()) return true;
-    await sleep(20);
-  }
-  return false;
-}
 
 /** What nft lists, without our own table and without what packets change. */
 async function listOthers(host: DirectHost): Promise<readonly NftObject[]> {

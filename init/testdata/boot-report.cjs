@@ -1,7 +1,6 @@
 // Stands in for the supervisor in boot.vm.test.ts: prints what it finds in the guest, as one line on the console.
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
+const { spawnSync } = require('node:child_process');
+const { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } = require('node:fs');
 
 const uptimeS = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
 const sh = (file, ...args) => {
@@ -9,7 +8,8 @@ const sh = (file, ...args) => {
   return { status, out: stdout?.trim().slice(0, 2000), err: stderr?.trim().slice(0, 500) };
 };
 const read = (path) => (existsSync(path) ? readFileSync(path, 'utf8').trim() : null);
-const asWorkload = ['--reuid', '1000', '--regid', '1000', '--clear-groups'];
+const nsenter = ['/usr/bin/busybox', 'nsenter'];
+const asWorkload = ['-S', '1000', '-G', '1000'];
 
 const ruleset = `table inet t {
   counter denied { }
@@ -30,16 +30,16 @@ const ruleset = `table inet t {
 }
 `;
 
-async function zombiesAfterOrphan() {
+function zombiesAfterOrphan() {
   sh('/bin/sh', '-c', '(sleep 0.1 &)');
-  await sleep(400);
+  sh('/bin/sleep', '0.4');
   return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && / Z 1 /.test(read(`/proc/${pid}/stat`) ?? ''));
 }
 
 function inWorkload() {
   const bind = ['--ro-bind', '/workload', '/', '--proc', '/proc', '--dev', '/dev', '--unshare-pid', '--unshare-ipc'];
-  const enter = ['--net=/run/netns/work', '/usr/bin/setpriv', ...asWorkload, '/usr/bin/bwrap', ...bind];
-  const inside = (...argv) => sh('/usr/bin/nsenter', ...enter, '--', ...argv);
+  const enter = [...nsenter, '--net=/run/netns/work', ...asWorkload, '--', '/usr/bin/bwrap', ...bind];
+  const inside = (...argv) => sh(...enter, '--', ...argv);
   const python = `import socket,ssl,json,urllib.request,http.client
 s=socket.socket(socket.AF_INET,socket.SOCK_STREAM,132)
 u=socket.socket(socket.AF_INET,socket.SOCK_DGRAM,136)
@@ -77,16 +77,16 @@ const report = {
   list: sh('/usr/sbin/nft', 'list', 'ruleset'),
   netns: sh('/usr/sbin/ip', 'netns', 'add', 'work'),
   veth: sh('/usr/sbin/ip', 'link', 'add', 'veth0', 'type', 'veth', 'peer', 'name', 'veth1', 'netns', 'work'),
-  rules: sh('/usr/bin/nsenter', '--net=/run/netns/work', '/usr/sbin/nft', '-f', '/run/test/rules.nft'),
+  rules: sh(...nsenter, '--net=/run/netns/work', '/usr/sbin/nft', '-f', '/run/test/rules.nft'),
   mount: sh('/bin/mount', '-t', 'ext4', '-o', 'ro,nodev', '/dev/vdb', '/workload'),
   workload: inWorkload(),
-  userNamespace: sh('/usr/bin/setpriv', ...asWorkload, '/usr/bin/busybox', 'unshare', '-U', 'true'),
-  kernelLog: sh('/usr/bin/setpriv', ...asWorkload, '/usr/bin/busybox', 'dmesg'),
+  userNamespace: sh(...nsenter, ...asWorkload, '--', '/usr/bin/busybox', 'unshare', '-U', 'true'),
+  kernelLog: sh(...nsenter, ...asWorkload, '--', '/usr/bin/busybox', 'dmesg'),
   rootWrite: sh('/bin/touch', '/etc/x'),
   ports: existsSync('/sys/class/virtio-ports')
     ? readdirSync('/sys/class/virtio-ports').map((port) => read(`/sys/class/virtio-ports/${port}/name`))
     : [],
-  zombies: await zombiesAfterOrphan(),
+  zombies: zombiesAfterOrphan(),
 };
 console.log(`REPORT ${JSON.stringify(report)}`);
 process.exitCode = 7;
