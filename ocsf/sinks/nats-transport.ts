@@ -100,12 +100,12 @@ async function credentialsIn(path: string): Promise<Uint8Array> {
 }
 
 async function ensureStream(connection: NatsConnection, name: string): Promise<void> {
-  const { jetstreamManager, StreamNotFoundError } = await import('@nats-io/jetstream');
+  const { jetstreamManager, JetStreamApiCodes } = await import('@nats-io/jetstream');
   const manager = await jetstreamManager(connection);
   try {
     await manager.streams.info(name);
   } catch (error) {
-    if (!(error instanceof StreamNotFoundError)) throw error;
+    if (codeOf(error) !== JetStreamApiCodes.StreamNotFound) throw error;
     await manager.streams.add({ name, subjects: ['ocsf.>'] });
   }
 }

@@ -100,13 +100,14 @@ export class Shipper {
     return this.status;
   }
 
-  /** Reads no further, and gives what was read `drainMs` to arrive. Calling it again changes nothing. */
-  stop(): void {
-    if (this.#stop.signal.aborted) return;
+  /** Reads no further, and gives what was read `drainMs` to arrive. Calling it again sets the time anew. */
+  stop(drainMs = this.#options.drainMs ?? 5000): void {
     this.#stop.abort();
     this.#queue.close();
-    this.#drainTimer = setTimeout(() => this.#abandon.abort(), this.#options.drainMs ?? 5000);
-    if (this.#state !== 'ended' && this.#state !== 'failed') this.#state = 'draining';
+    if (this.#state === 'ended' || this.#state === 'failed') return;
+    this.#state = 'draining';
+    clearTimeout(this.#drainTimer);
+    this.#drainTimer = setTimeout(() => this.#abandon.abort(), drainMs);
   }
 
   async #read(): Promise<void> {
