@@ -119,7 +119,10 @@ async function publish(
   const room = (connection.info?.max_payload ?? 1024 * 1024) - headerBytes;
   const large = events.find(({ json }) => json.length > room);
   if (large !== undefined) {
-    throw refused(options.name, `an event of ${large.json.length} bytes is larger than the server's max_payload allows`);
+    throw refused(
+      options.name,
+      `an event of ${large.json.length} bytes is larger than the server's max_payload allows`,
+    );
   }
   const acknowledged = Promise.all(
     events.map(async (event) => {

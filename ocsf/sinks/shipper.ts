@@ -132,7 +132,8 @@ export class Shipper {
       return { event: outgoingEvent(parsed.event, line.bytes), bytes: line.bytes.length, position };
     }
     this.#counters.broken += 1;
-    const problem = parsed?.kind === 'broken' ? parsed.problem : line.kind === 'broken' ? line.problem : 'it has no end';
+    const problem =
+      parsed?.kind === 'broken' ? parsed.problem : line.kind === 'broken' ? line.problem : 'it has no end';
     this.#report({ kind: 'broken', line: line.number, problem });
     return { bytes: 0, position };
   }
