@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import type { JetStreamClient } from '@nats-io/jetstream';
 import type { NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
 import { isTapwardenError, messageOf, TapwardenError } from '../../base/index.ts';
@@ -77,7 +78,7 @@ async function connect(options: NatsOptions): Promise<Connected> {
     name: 'tapwarden',
     reconnect: false,
     timeout: timeoutMs,
-    ...(tls === undefined ? {} : { tls: await tls.read() }),
+    ...(tls === undefined ? {} : { tls: { ...(await tls.read()), ...identityOf(host) } }),
     ...(token === undefined ? {} : { token: await token.read() }),
     ...(credsFile === undefined ? {} : { authenticator: credsAuthenticator(await credentialsIn(credsFile)) }),
   };
@@ -89,6 +90,11 @@ async function connect(options: NatsOptions): Promise<Connected> {
     await connection.close();
     throw unavailable(name, reasonOf(cause), { cause });
   }
+}
+
+/** The client has no name to check where the host is an address: Node would then ask the certificate for `localhost`. */
+function identityOf(host: string): object {
+  return { checkServerIdentity: (_: string, certificate: PeerCertificate) => checkServerIdentity(host, certificate) };
 }
 
 async function credentialsIn(path: string): Promise<Uint8Array> {
