@@ -59,6 +59,8 @@ export class Shipper {
   #problem: string | undefined;
   #inHand: readonly Item[] = [];
   #refusalsInRow = 0;
+  /** The last item that was delivered or passed over, where its position was not told yet. */
+  #unsettled: Item | undefined;
   #drainTimer: NodeJS.Timeout | undefined;
 
   constructor(options: ShipperOptions) {
@@ -148,7 +150,7 @@ export class Shipper {
       for (;;) {
         this.#inHand = await this.#queue.take(transport.batch, idleMs);
         if (this.#inHand.length > 0 || transport.doubts?.() === true) await this.#settle(this.#inHand, backoff);
-        if (this.#queue.finished) return;
+        if (this.#queue.finished) return this.#settled();
       }
     } catch (error) {
       // Out of time at the end: what is left is for the next run.
@@ -160,9 +162,16 @@ export class Shipper {
     this.#enter('sending');
     await this.#deliver(items, backoff);
     this.#inHand = [];
-    const position = items.at(-1)?.position();
-    if (position !== undefined) this.#options.onSettled?.(position);
+    this.#unsettled = items.at(-1) ?? this.#unsettled;
+    // Should this be a receiver that takes none, a later run is to begin before the first that it refused.
+    if (this.#refusalsInRow === 0) this.#settled();
     this.#enter('idle');
+  }
+
+  #settled(): void {
+    const position = this.#unsettled?.position();
+    this.#unsettled = undefined;
+    if (position !== undefined) this.#options.onSettled?.(position);
   }
 
   async #deliver(items: readonly Item[], backoff: Backoff): Promise<void> {
