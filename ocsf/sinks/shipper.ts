@@ -109,7 +109,8 @@ export class Shipper {
     if (this.#state === 'ended' || this.#state === 'failed') return;
     this.#state = 'draining';
     clearTimeout(this.#drainTimer);
-    this.#drainTimer = setTimeout(() => this.#abandon.abort(), drainMs);
+    if (drainMs <= 0) this.#abandon.abort();
+    else this.#drainTimer = setTimeout(() => this.#abandon.abort(), drainMs);
   }
 
   async #read(): Promise<void> {
