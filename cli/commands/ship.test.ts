@@ -149,11 +149,12 @@ test('tapwarden ship: a receiver that is away is told, SIGTERM ends the waiting,
   const { url } = await receiver(t, { status: 503, delayMs: 0 });
   const child = begin(t, state, '--to', url, '--file', file, '--json');
   await until(t, () => child.said().includes('"retry"'), 'it tells of the failure');
+  const began = performance.now();
   child.process.kill('SIGTERM');
-  child.process.kill('SIGINT');
   await sleep(20);
   child.process.kill('SIGINT');
   t.deepEqual(await child.ended, { status: 0, signal: null } satisfies Ended);
+  t.true(performance.now() - began < 4000, 'the second signal does not wait for the 5 seconds');
   const report = JSON.parse(child.said().split('\n')[0] ?? '') as Readonly<Record<string, unknown>>;
   t.is(report['kind'], 'retry');
   t.regex(String(report['problem']), /answered 503/);

@@ -181,10 +181,10 @@ async function ship(context: Context, job: Job): Promise<number> {
   try {
     await shipper.run();
   } finally {
-    release();
     try {
       await cursor?.close();
     } finally {
+      release();
       progress.end(shipper.status);
     }
   }
