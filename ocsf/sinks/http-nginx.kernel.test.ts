@@ -4,6 +4,9 @@ import { gunzipSync } from 'node:zlib';
 import type { ExecutionContext } from 'ava';
 import { freePort, makeCertificate, type Peer, peerTest, scratchFolder, startPeer } from '../../e2e/support/peer.ts';
 import { assertArrived, eventCount, eventLines, shipThroughKills } from '../../e2e/support/ship-through.ts';
+import { openTransport } from './open-transport.ts';
+import { outgoingEvent } from './outgoing-event.ts';
+import { parseSinkAddress } from './sink-address.ts';
 
 const secret = 'a-token-of-the-test';
 
@@ -107,3 +110,31 @@ peerTest(['nginx', 'openssl'], 'https: nginx is killed twice, and all events arr
     bundles.flatMap(({ events }) => events.map((event) => JSON.stringify(event))),
   );
 });
+
+peerTest(
+  ['nginx', 'openssl'],
+  'https: nginx gets nothing with a wrong token, nor with a certificate of another',
+  async (t) => {
+    const folder = await scratchFolder(t);
+    const certificate = await makeCertificate(folder, 'nginx');
+    const other = await makeCertificate(folder, 'other');
+    const { port, bodies } = await startNginx(t, folder, certificate);
+    const tokenFile = join(folder, 'token');
+    await writeFile(tokenFile, 'another', { mode: 0o600 });
+    const events = [outgoingEvent({}, Buffer.from('{}'))];
+    for (const [ca, message] of [
+      [certificate.cert, /it answered 401/],
+      [other.cert, /self-signed certificate/],
+    ] as const) {
+      const transport = await openTransport(
+        parseSinkAddress(`https://127.0.0.1:${port}/ocsf`),
+        { tokenFile, ca },
+        { stream: process.stdout, onGone: () => undefined },
+      );
+      const error = { code: 'SINK_UNAVAILABLE', message };
+      await t.throwsAsync(transport.send(events, new AbortController().signal), error);
+      await transport.close();
+    }
+    t.deepEqual(await bodiesIn(t, bodies, 0), []);
+  },
+);
