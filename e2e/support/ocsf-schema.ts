@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormatsModule from 'ajv-formats';
+import { validateEvent as validateByTable } from '../../ocsf/index.ts';
 
 const root = join('..', 'shared', 'ocsf');
 
@@ -27,12 +28,19 @@ export function schemaAvailable(): string | undefined {
 }
 
 /**
- * Validates an event against the OCSF schema of its class and of its `metadata.version`. Returns what is wrong, a line
- * each; an empty list means valid. Example: `['/dst_endpoint/port must be <= 65535']`.
+ * Validates an event against the OCSF schema of its class and of its `metadata.version`, and with the product's own
+ * validator, whose verdict must be the same. Returns what is wrong, a line each; an empty list means valid by both.
+ * Example: `['/dst_endpoint/port must be <= 65535']`.
  */
 export function validateEvent(event: unknown): string[] {
+  const own = validateByTable(event).errors.map(({ path, message }) => `our validator: ${path} ${message}`);
+  return [...validateBySchema(event), ...own];
+}
+
+/** The same by the schema alone. */
+export function validateBySchema(event: unknown): string[] {
   const { class_uid: classUid, metadata } = (event ?? {}) as { class_uid?: unknown; metadata?: { version?: unknown } };
-  if (classUid === 1008) return validateEvent(asBaseEvent(event as Readonly<Record<string, unknown>>));
+  if (classUid === 1008) return validateBySchema(asBaseEvent(event as Readonly<Record<string, unknown>>));
   const file = typeof classUid === 'number' ? schemaFiles[classUid] : undefined;
   if (file === undefined) return [`class_uid ${String(classUid)} has no schema here`];
   const version = String(metadata?.version);
