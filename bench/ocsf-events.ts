@@ -125,7 +125,8 @@ function lineNumber(number: number): string {
   return `6,${number},${4_723_383_459 + number},-;${encodeLogPrefix({ tag })}IN= OUT=eth0 SRC=10.200.0.2 DST=203.0.113.${number & 0xff} LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=${id} DF PROTO=TCP SPT=${port} DPT=4444 WINDOW=64240 RES=0x00 SYN URGP=0 UID=1000 GID=1000 MARK=0x2a `;
 }
 
-function eventNumber(number: number): EventBody {
+/** A denied packet like any other. */
+export function eventNumber(number: number): EventBody {
   const ip = `203.0.113.${number & 0xff}`;
   const input: DeniedPacketInput = {
     time: begin + number,

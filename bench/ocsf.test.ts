@@ -2,6 +2,7 @@ import test from 'ava';
 import { schemaAvailable } from '../e2e/support/ocsf-schema.ts';
 import { measureEvents } from './ocsf-events.ts';
 import { measureSideBySide } from './ocsf-part.ts';
+import { measureWriting } from './ocsf-write.ts';
 
 test('measureSideBySide: what takes twice as long is half as fast, and each is run in every round', (t) => {
   const counts = { slow: 0, slower: 0 };
@@ -26,4 +27,11 @@ test('measureEvents: has the figures that have a bound, each of an event that is
   t.deepEqual(Object.keys(figures), schemaAvailable() === undefined ? [...names, 'ajv_per_s'] : names);
   for (const [name, value] of Object.entries(figures)) t.true(value > 100, name);
   t.is(rows.length, 7);
+});
+
+test('measureWriting: writes in each of the ways, and leaves nothing', async (t) => {
+  const { figures, rows } = await measureWriting(() => undefined, { rounds: 1, roundMs: 20 });
+  t.deepEqual(Object.keys(figures), ['write_per_s', 'append_per_s', 'write_alone_per_s']);
+  for (const [name, value] of Object.entries(figures)) t.true(value > 100, name);
+  t.is(rows.length, 3);
 });

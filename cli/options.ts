@@ -57,6 +57,23 @@ export function readNumber(
   );
 }
 
+/**
+ * Reads one of a few words from an option's text.
+ *
+ * @throws USAGE_INVALID when it is another
+ */
+export function readWord<Word extends string>(
+  command: string,
+  option: string,
+  value: string | undefined,
+  words: readonly Word[],
+): Word | undefined {
+  if (value === undefined) return undefined;
+  const word = words.find((candidate) => candidate === value);
+  if (word !== undefined) return word;
+  throw usage(`${option} takes ${words.map((known) => `'${known}'`).join(', ')}, not '${value.slice(0, 80)}'`, command);
+}
+
 /** The error of a wrong command line. */
 export function usage(problem: string, command?: string): TapwardenError {
   return new TapwardenError('USAGE_INVALID', {

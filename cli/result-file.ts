@@ -4,9 +4,10 @@ import type { RunEnd } from './commands/run.ts';
 
 /**
  * Writes the result of a run as one JSON object:
- * `{"exit":0,"reason":"exited","allowed":1,"denied":12,"attempts":5,"lost":0,"invalid":0,
- * "events":"/var/lib/…/a.jsonl"}`. `invalid` counts the events that were not valid OCSF and went out inside another.
- * `lost` is `null` where it is not known, which it is not where the run failed before its record was closed.
+ * `{"exit":0,"reason":"exited","allowed":1,"denied":12,"attempts":5,"lost":0,"invalid":0,"unwritten":0,
+ * "events":"/var/lib/…/a.jsonl"}`. `invalid` counts the events that were not valid OCSF and went out inside another,
+ * `unwritten` those that the disk did not take. `lost` and `unwritten` are `null` where they are not known, which they are
+ * not where the run failed before its record was closed.
  *
  * @throws FILE_UNREADABLE when it cannot be written
  */
@@ -20,6 +21,7 @@ export async function writeResult(path: string, end: RunEnd, events: string): Pr
     attempts: summary?.attempts ?? 0,
     lost: summary?.lost ?? null,
     invalid: summary?.invalid ?? 0,
+    unwritten: summary?.unwritten ?? null,
     events,
   };
   try {

@@ -20,7 +20,7 @@ export type { FsyncPolicy, LogStatus, Rotate } from './log/line-writer.ts';
 export { inspectLog, type LogEnd } from './log/log-end.ts';
 export { makeLogFolder, type PreparedLog, prepareLog } from './log/prepare.ts';
 export { type LogPiece, type LogPosition, positionBehind, type ReadOptions, readLog } from './log/reader.ts';
-export { applyRetention, isRotationDue, putInPlace, type Retention, type Rotation } from './log/rotation.ts';
+export { applyRetention, isRotationDue, putInPlace, type Retention, type Rotation, rotateIn } from './log/rotation.ts';
 export { unwritable } from './log/unwritable.ts';
 export type { DeniedPacketInput, PacketEnd } from './packet.ts';
 export {
@@ -31,7 +31,14 @@ export {
   connectFailed,
   type Denied,
 } from './proxy-decision.ts';
-export { type FenceUnloggedInput, fenceUnlogged, type TelemetryGapInput, telemetryGap } from './record-health.ts';
+export {
+  type EventsDroppedInput,
+  eventsDropped,
+  type FenceUnloggedInput,
+  fenceUnlogged,
+  type TelemetryGapInput,
+  telemetryGap,
+} from './record-health.ts';
 export {
   type RunCounts,
   type SandboxStartedInput,
@@ -60,6 +67,32 @@ export {
   type ShorthandOptions,
   shortFields,
 } from './shorthand.ts';
+export type { BackoffLimits } from './sinks/backoff.ts';
+export { CursorFile, type CursorOptions } from './sinks/cursor-file.ts';
+export type { QueueLimits } from './sinks/event-queue.ts';
+export type { HttpFormat } from './sinks/http-body.ts';
+export { type HttpOptions, openHttp } from './sinks/http-transport.ts';
+export { readEntries } from './sinks/log-entries.ts';
+export type {
+  BatchSize,
+  Credentials,
+  LogEntry,
+  ShipCounters,
+  ShipReport,
+  ShipState,
+  ShipStatus,
+  Transport,
+} from './sinks/model.ts';
+export { type NatsOptions, openNats } from './sinks/nats-transport.ts';
+export { isSecure, openTransport, type SinkSettings, type SinkStream } from './sinks/open-transport.ts';
+export { type OutgoingEvent, outgoingEvent } from './sinks/outgoing-event.ts';
+export { SecretFile } from './sinks/secret-file.ts';
+export { Shipper, type ShipperOptions } from './sinks/shipper.ts';
+export { parseSinkAddress, type SinkAddress } from './sinks/sink-address.ts';
+export { openStream, type StreamOptions } from './sinks/stream-transport.ts';
+export type { SyslogAddress } from './sinks/syslog-connection.ts';
+export { openSyslog, type SyslogOptions } from './sinks/syslog-transport.ts';
+export { type TlsFiles, type TlsMaterial, tlsFiles } from './sinks/tls-files.ts';
 export { createUidSource, type UidParts } from './uid.ts';
 export type { Findings, Problem } from './validate/problem.ts';
 export { type ValidateOptions, validateEvent } from './validate/validate-event.ts';

@@ -24,6 +24,14 @@ export type TelemetryGapInput = {
   readonly source: string;
 };
 
+/** Events that were made and are not in the log. */
+export type EventsDroppedInput = {
+  /** Epoch milliseconds by the host's clock, when the log was written again. */
+  readonly time: number;
+  /** Events, at least 1. */
+  readonly dropped: number;
+};
+
 /**
  * Attempts are refused and counted, but not told one by one: Base Event `fence-unlogged`, severity High.
  *
@@ -65,7 +73,28 @@ export function telemetryGap(context: EventContext, input: TelemetryGapInput): E
   });
 }
 
-function commonOf(context: EventContext, time: number, name: 'fence-unlogged' | 'telemetry-gap') {
+/**
+ * The disk took no events, and more came than could be held: Event Log Activity `events-dropped`, severity High, with
+ * their number in `unmapped.loss`. They used up no sequence number.
+ *
+ * @throws EVENT_INVALID when a number is out of its range
+ * Source: OCSF event_log_actvity (1008)
+ */
+export function eventsDropped(context: EventContext, input: EventsDroppedInput): EventBody<EventLogActivity> {
+  const dropped = checkedInteger(input.dropped, 'dropped', 1);
+  return finish<EventLogActivity>({
+    ...commonOf(context, input.time, 'events-dropped'),
+    class_uid: 1008,
+    message: `${dropped} event${dropped === 1 ? '' : 's'} dropped`,
+    status_detail: `The log could not be written, and more events came than are held; make room on its disk. Packets that they told of are in the counts of the run.`,
+    log_name: context.logName,
+    log_provider: 'tapwarden',
+    metadata: metadataOf(context, 'driver', 'events-dropped', { labels: ['loss:possible'] }),
+    unmapped: { loss: { source: context.logName, missing_events: dropped } },
+  });
+}
+
+function commonOf(context: EventContext, time: number, name: 'fence-unlogged' | 'telemetry-gap' | 'events-dropped') {
   return {
     time: checkedInteger(time, 'time'),
     activity_id: 99 as const,

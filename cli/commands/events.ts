@@ -183,7 +183,12 @@ function usesColor({ stdout, env }: Context): boolean {
   return isTerminal && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
 }
 
-async function newestLog({ stateDir }: Paths): Promise<string> {
+/**
+ * The log in the state directory that was written last.
+ *
+ * @throws FILE_UNREADABLE when there is none
+ */
+export async function newestLog({ stateDir }: Paths): Promise<string> {
   const folder = join(stateDir, 'events');
   const names = await readdir(folder).catch((cause: unknown) => {
     if (errnoOf(cause) === 'ENOENT') return [];

@@ -18,7 +18,10 @@ function main(): void {
   });
   // The terminal's signals are for the command, which the parent passes them on to.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGPIPE'] as const) process.on(signal, () => undefined);
-  process.once('disconnect', () => process.exit());
+  process.once('disconnect', () => {
+    channel.abandon();
+    process.exit();
+  });
   process.once('uncaughtException', (error) => {
     channel.fail(error);
     process.exitCode = 1;

@@ -13,6 +13,7 @@ import {
   type EventBody,
   type EventContext,
   type EventDraft,
+  eventsDropped,
   execExited,
   execLaunched,
   fenceUnlogged,
@@ -33,6 +34,9 @@ export type RecorderOptions = {
   /** Events of the guest a second, and at once; the rest is counted, by the fence and here. @default {@link defaultBudget} */
   readonly budget?: EventBudget;
 };
+
+/** What a recorder knows of the record; the rest is known when the log is closed. */
+export type RecordSummary = Omit<RunSummary, 'unwritten' | 'problem'>;
 
 /** How many events one sandbox may write of what its guest says. */
 export type EventBudget = { readonly perSecond: number; readonly atOnce: number };
@@ -168,8 +172,13 @@ export class Recorder {
     this.#aggregate(counts.deniedOther - this.#recorded.other, counts, undefined);
   }
 
+  /** Says that the log has not taken so many events, now that it takes them again. */
+  dropped(count: number): void {
+    this.#append(eventsDropped(this.#context, { time: this.#options.now(), dropped: count }));
+  }
+
   /** Writes the last event and returns the counts of the run. */
-  stopped(reason: string, failed: boolean, slot: Readonly<Record<string, number>>): RunSummary {
+  stopped(reason: string, failed: boolean, slot: Readonly<Record<string, number>>): RecordSummary {
     const summary = this.#summary();
     this.#append(
       sandboxStopped(this.#context, {
@@ -191,7 +200,7 @@ export class Recorder {
     return { ...summary, invalid: this.#invalid };
   }
 
-  #summary(): RunSummary {
+  #summary(): RecordSummary {
     const recorded = this.#recorded.tcp + this.#recorded.udp + this.#recorded.other;
     const counts = this.#counts;
     const known = counts !== null && counts !== undefined;

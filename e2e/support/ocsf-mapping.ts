@@ -172,6 +172,15 @@ export const mappedEvents: readonly MappedEvent[] = [
     },
   },
   {
+    code: 'events-dropped',
+    when: 'The disk took no events for a while, and more came than can be held. Written when it takes events again.',
+    sample: 'events-dropped',
+    fields: {
+      'log_name, log_provider': 'the log that they are missing in, and who writes it',
+      'unmapped.loss.*': 'how many are missing',
+    },
+  },
+  {
     code: 'event-invalid',
     when: 'An event was not valid OCSF when it was about to be written, which is a mistake of ours. It is neither lost nor passed off as valid: this one carries it.',
     sample: 'event-invalid',

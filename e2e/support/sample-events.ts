@@ -10,6 +10,7 @@ import {
   deniedPacket,
   type EventBody,
   type EventContext,
+  eventsDropped,
   execExited,
   execLaunched,
   fenceUnlogged,
@@ -189,6 +190,7 @@ export const samples: Readonly<Record<string, EventBody>> = {
   }),
   'fence-unlogged': fenceUnlogged(context, { time, reason: 'the kernel has no nf_log_all_netns' }),
   'telemetry-gap': telemetryGap(context, { time, missing: 15, first: 4320, last: 4334, source: '/dev/kmsg' }),
+  'events-dropped': eventsDropped(context, { time, dropped: 4000 }),
   'event-invalid': checkEvent(
     { ...deniedPacket(context, tcp), dst_endpoint: { ip: '203.0.113.10', port: 70_000 } },
     context,

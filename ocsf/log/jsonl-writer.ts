@@ -4,7 +4,7 @@ import { createEventSerializer, type LogParts, withLogParts } from '../serialize
 import { createUidSource, type UidParts } from '../uid.ts';
 import { type FsyncPolicy, LineWriter, type LogStatus, type Rotate } from './line-writer.ts';
 import { prepareLog } from './prepare.ts';
-import { applyRetention, type Rotation, rotateLog } from './rotation.ts';
+import { type Rotation, rotateIn } from './rotation.ts';
 import { unwritable } from './unwritable.ts';
 
 /** How a log is written. `now` and `randomBytes` are what it takes from the world around it. */
@@ -87,12 +87,8 @@ export class JsonlWriter {
    */
   static open(path: string, options: JsonlOptions): JsonlWriter {
     const { fd, nextSequence, firstSequence, torn } = prepareLog(path, options.now(), options.rotation);
-    const rotate: Rotate = (first) => {
-      const next = rotateLog(path, first);
-      applyRetention(path, options.rotation?.retention ?? {}, options.now());
-      return next;
-    };
     const numbers = { startSequence: nextSequence, firstSequence };
+    const rotate = rotateIn(path, options.rotation, options.now);
     return new JsonlWriter(fd, { ...options, ...numbers, name: path, rotate }, torn);
   }
 

@@ -76,6 +76,7 @@ export class LineWriter {
   #isClosed = false;
   #isScheduled = false;
   #isSyncing = false;
+  #isDue = false;
   #isRotating = false;
   #noRotationBefore = 0;
   #successor: number | undefined;
@@ -288,7 +289,9 @@ export class LineWriter {
     if (this.#problem !== undefined || this.#taken === this.#written) return;
     const time = now();
     if (time < this.#noRotationBefore) return;
-    if (!isRotationDue(rotation, { bytes: this.#bytes, lastWritten: this.#lastWritten }, time)) return;
+    // Until it succeeds, whatever is written meanwhile.
+    this.#isDue ||= isRotationDue(rotation, { bytes: this.#bytes, lastWritten: this.#lastWritten }, time);
+    if (!this.#isDue) return;
     try {
       const next = rotate(this.#firstSequence);
       if (typeof next === 'number') this.#successor = next;
@@ -334,6 +337,7 @@ export class LineWriter {
     this.#fd = this.#successor;
     this.#successor = undefined;
     this.#bytes = 0;
+    this.#isDue = false;
     this.#firstSequence = this.#written + 1;
     this.#settle();
     if (this.#rotationProblem === undefined) return;

@@ -66,6 +66,19 @@ export function rotateLog(path: string, firstSequence: number): number {
   }
 }
 
+/** Rotates the log `path` from within the process that writes it, and removes what is not to be kept. */
+export function rotateIn(path: string, rotation: Rotation | undefined, now: () => number) {
+  return (firstSequence: number): number => {
+    const next = rotateLog(path, firstSequence);
+    try {
+      applyRetention(path, rotation?.retention ?? {}, now());
+    } catch {
+      // It has been rotated. What could not be removed is removed with the next file, or stays.
+    }
+    return next;
+  };
+}
+
 /** Where a new live file is made before it takes its place. */
 export const newPath = (path: string): string => `${path}.new`;
 
