@@ -45,6 +45,7 @@ export type RunResult = {
   readonly denied: number;
   readonly attempts: number;
   readonly lost: number | null;
+  readonly invalid: number;
   readonly events: string;
 };
 
@@ -115,6 +116,7 @@ export function resultProblems(result: RunResult, events: readonly LoggedEvent[]
   }
   expect('distinct attempts', new Set(told.map(attemptOf)).size, result.attempts);
   expect('requests allowed', withCode(run, 'connect-allowed').length, result.allowed);
+  expect('events that are not valid', withCode(run, 'event-invalid').length, result.invalid);
   const stopped = withCode(run, 'sandbox-stopped');
   if (events.length > 0) {
     expect('last event', events.at(-1)?.metadata.event_code, 'sandbox-stopped');
