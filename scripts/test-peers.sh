@@ -17,7 +17,7 @@ main() {
   echo "test-peers: installing ${missing[*]}" >&2
   apt-get -qq update >&2
   forbid_services
-  DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 install "${missing[@]}" \
+  DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-remove --no-install-recommends -o Dpkg::Use-Pty=0 install "${missing[@]}" \
     </dev/null >&2
   for package in "${services[@]}"; do
     if [[ " ${missing[*]} " == *" $package "* ]] && command -v systemctl >/dev/null; then

@@ -151,7 +151,8 @@ export class Shipper {
       for (;;) {
         this.#inHand = await this.#queue.take(transport.batch, idleMs);
         if (this.#inHand.length > 0 || transport.doubts?.() === true) await this.#settle(this.#inHand, backoff);
-        if (this.#queue.finished) return this.#settled();
+        // What is in doubt after the last batch is sent again before the end.
+        if (this.#queue.finished && transport.doubts?.() !== true) return this.#settled();
       }
     } catch (error) {
       // Out of time at the end: what is left is for the next run.

@@ -71,6 +71,8 @@ export class SyslogConnection {
     signal.addEventListener('abort', cut, { once: true });
     try {
       if (signal.aborted) cut();
+      // One that is closed tells of no end any more.
+      if (!this.usable) throw new Error(this.#problem ?? 'the connection is closed');
       // One write for all: the kernel cuts it to the receiver's pace, and the memory is there already.
       socket.write(Buffer.concat(frames));
       if (this.#ended) throw new Error('the receiver ended the connection');
