@@ -13,8 +13,25 @@ export function readOptions<T extends Options>(
   args: readonly string[],
   options: T,
 ): ReturnType<typeof parseArgs<{ readonly options: T; readonly strict: true }>> {
+  return parsed(command, () => parseArgs({ args: [...args], options, strict: true }));
+}
+
+/**
+ * Like {@link readOptions} for a command that takes words beside its options.
+ *
+ * @throws USAGE_INVALID for an unknown option or a missing value
+ */
+export function readArguments<T extends Options>(
+  command: string,
+  args: readonly string[],
+  options: T,
+): ReturnType<typeof parseArgs<{ readonly options: T; readonly strict: true; readonly allowPositionals: true }>> {
+  return parsed(command, () => parseArgs({ args: [...args], options, strict: true, allowPositionals: true }));
+}
+
+function parsed<T>(command: string, parse: () => T): T {
   try {
-    return parseArgs({ args: [...args], options, strict: true });
+    return parse();
   } catch (cause) {
     throw usage(messageOf(cause).split('. To specify')[0] ?? '', command);
   }

@@ -1,11 +1,13 @@
 export { type AttackInput, attacksOf, attackVersion } from './attack.ts';
 export { buildEvent } from './build-event.ts';
+export { type ClassName, captions, classNames } from './captions.ts';
 export { type Checked, checkEvent } from './check-event.ts';
 export type { EventContext, Feature } from './context.ts';
 export { type AggregateReason, type DeniedAggregateInput, deniedAggregate } from './denied-aggregate.ts';
 export { deniedPacket } from './denied-packet.ts';
 export { classifyAddress, type Destination, isMetadataHost, protocolName } from './destination.ts';
 export type * from './event.ts';
+export { type EventPath, parseEventPath, someValue } from './event-path.ts';
 export { type ExecEnd, type ExecInput, execExited, execLaunched } from './exec.ts';
 export type { FenceRule, Verdict } from './fence-rule.ts';
 export { finish } from './finish.ts';
@@ -13,7 +15,7 @@ export { deepFreeze } from './frozen.ts';
 export { maxLineBytes } from './line-cap.ts';
 export { type EventLine, parseEventLine, sequenceOf } from './log/event-line.ts';
 export { type FromFdOptions, type JsonlOptions, JsonlWriter } from './log/jsonl-writer.ts';
-export type { LogLine } from './log/line-splitter.ts';
+export { LineSplitter, type LineStart, type LogLine } from './log/line-splitter.ts';
 export type { FsyncPolicy, LogStatus, Rotate } from './log/line-writer.ts';
 export { inspectLog, type LogEnd } from './log/log-end.ts';
 export { makeLogFolder, type PreparedLog, prepareLog } from './log/prepare.ts';
@@ -45,8 +47,9 @@ export {
   sandboxStopped,
 } from './sandbox-lifecycle.ts';
 export type { EventClassUid } from './schema/classes.ts';
+export { isEventClassUid } from './schema/table.ts';
 export type { ActivityOf, EventOf, IdOf, ObjectOf } from './schema/types.ts';
-export { defaultVersion, type SchemaVersion, schemaVersions } from './schema/versions.ts';
+export { defaultVersion, isSchemaVersion, type SchemaVersion, schemaVersions } from './schema/versions.ts';
 export {
   createEventSerializer,
   type EventSerializer,
@@ -54,7 +57,42 @@ export {
   serializeEvent,
   withLogParts,
 } from './serialize.ts';
-export { renderShort, type ShorthandOptions } from './shorthand.ts';
+export { safeText } from './short-text.ts';
+export {
+  maxShortLength,
+  paintSeverity,
+  paintVerdict,
+  renderShort,
+  type ShortFields,
+  type ShorthandOptions,
+  shortFields,
+} from './shorthand.ts';
+export type { BackoffLimits } from './sinks/backoff.ts';
+export { CursorFile, type CursorOptions } from './sinks/cursor-file.ts';
+export type { QueueLimits } from './sinks/event-queue.ts';
+export type { HttpFormat } from './sinks/http-body.ts';
+export { type HttpOptions, openHttp } from './sinks/http-transport.ts';
+export { readEntries } from './sinks/log-entries.ts';
+export type {
+  BatchSize,
+  Credentials,
+  LogEntry,
+  ShipCounters,
+  ShipReport,
+  ShipState,
+  ShipStatus,
+  Transport,
+} from './sinks/model.ts';
+export { type NatsOptions, openNats } from './sinks/nats-transport.ts';
+export { isSecure, openTransport, type SinkSettings, type SinkStream } from './sinks/open-transport.ts';
+export { type OutgoingEvent, outgoingEvent } from './sinks/outgoing-event.ts';
+export { SecretFile } from './sinks/secret-file.ts';
+export { Shipper, type ShipperOptions } from './sinks/shipper.ts';
+export { parseSinkAddress, type SinkAddress } from './sinks/sink-address.ts';
+export { openStream, type StreamOptions } from './sinks/stream-transport.ts';
+export type { SyslogAddress } from './sinks/syslog-connection.ts';
+export { openSyslog, type SyslogOptions } from './sinks/syslog-transport.ts';
+export { type TlsFiles, type TlsMaterial, tlsFiles } from './sinks/tls-files.ts';
 export { createUidSource, type UidParts } from './uid.ts';
 export type { Findings, Problem } from './validate/problem.ts';
 export { type ValidateOptions, validateEvent } from './validate/validate-event.ts';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { until } from '../../e2e/support/until.ts';
+import { watchLog } from './changes.ts';
 import { type LogPiece, type LogPosition, positionBehind, type ReadOptions, readLog } from './reader.ts';
 import { rotatedFilesOf, rotatedPath } from './rotated.ts';
 
@@ -227,30 +228,40 @@ test("readLog() with follow: from 'end' gives what comes from now on", async (t)
   t.deepEqual(reader.words, [4]);
 });
 
-// Serial, because it measures the work of this process.
-test.serial(
-  'readLog() with follow: waits without work, and ends when it is told to, in a folder that is not there too',
-  async (t) => {
-    const path = newLog(t);
-    const nowhere = join(path, '..', 'later', 'events.jsonl');
-    const readers = [follow(t, path), follow(t, nowhere)];
-    await writeFile(path, line(1));
-    await until(() => readers[0]?.words.length === 1);
-    const before = performance.eventLoopUtilization();
-    await sleep(1500);
-    const { utilization } = performance.eventLoopUtilization(before);
-    t.true(utilization < 0.3, `busy for ${utilization} of the time while waiting`);
-    await mkdir(join(nowhere, '..'));
-    await writeFile(nowhere, line(1));
-    await until(() => readers[1]?.words.length === 1);
-    t.deepEqual(
-      readers.map(({ words }) => words),
-      [[1], [1]],
-    );
-    for (const { stop, ended } of readers) {
-      stop.abort();
-      await ended;
+test('watchLog() wakes its reader for a change, and else once a second', async (t) => {
+  const path = newLog(t);
+  await writeFile(path, '');
+  for (const place of [path, join(path, '..', 'later', 'events.jsonl')]) {
+    const changes = watchLog(place);
+    const until = Date.now() + 1500;
+    let wakes = 0;
+    while (Date.now() < until) {
+      await changes.wait();
+      wakes += 1;
     }
-    t.is(await readFile(path, 'utf8'), line(1));
-  },
-);
+    // A file that was made just before may be told of still.
+    t.true(wakes <= 4, `${wakes} times in 1.5 s`);
+    changes.close();
+    await changes.wait();
+  }
+});
+
+test('readLog() with follow: ends when it is told to, in a folder that is not there too', async (t) => {
+  const path = newLog(t);
+  const nowhere = join(path, '..', 'later', 'events.jsonl');
+  const readers = [follow(t, path), follow(t, nowhere)];
+  await writeFile(path, line(1));
+  await until(() => readers[0]?.words.length === 1);
+  await mkdir(join(nowhere, '..'));
+  await writeFile(nowhere, line(1));
+  await until(() => readers[1]?.words.length === 1);
+  t.deepEqual(
+    readers.map(({ words }) => words),
+    [[1], [1]],
+  );
+  for (const { stop, ended } of readers) {
+    stop.abort();
+    await ended;
+  }
+  t.is(await readFile(path, 'utf8'), line(1));
+});
