@@ -59,18 +59,20 @@ type Ours = {
   };
 };
 
-/** OCSF class 4001: packets that the fence refused. Source: https://schema.ocsf.io/1.8.0/classes/network_activity */
+// Events of tapwarden, by class. Source: https://schema.ocsf.io/1.8.0/classes
+
+/** OCSF `network_activity`: a packet, or packets, that the fence refused. */
 export type NetworkActivity = EventInput<4001> & Ours;
-/** OCSF class 4002: requests that a proxy decided. Source: https://schema.ocsf.io/1.8.0/classes/http_activity */
+/** OCSF `http_activity`: a request that a proxy decided. */
 export type HttpActivity = EventInput<4002> & Ours;
-/** OCSF class 1007: commands. Source: https://schema.ocsf.io/1.8.0/classes/process_activity */
+/** OCSF `process_activity`: a command that was started or ended. */
 export type ProcessActivity = EventInput<1007> &
   Ours & { readonly process: { readonly name: string; readonly cmd_line: string } };
-/** OCSF class 1008, spelt so: gaps in a log. Source: https://schema.ocsf.io/1.8.0/classes/event_log_actvity */
+/** OCSF `event_log_actvity`, spelt so in the schema: what became of a log. */
 export type EventLogActivity = EventInput<1008> & Ours;
-/** OCSF class 6002: sandboxes. Source: https://schema.ocsf.io/1.8.0/classes/application_lifecycle */
+/** OCSF `application_lifecycle`: a sandbox that started or stopped. */
 export type ApplicationLifecycle = EventInput<6002> & Ours;
-/** OCSF class 0: what no other class fits. Source: https://schema.ocsf.io/1.8.0/classes/base_event */
+/** OCSF `base_event`: what no other class is for. */
 export type BaseEvent = EventInput<0> & Ours;
 
 /** What a builder writes before `finish` adds what follows from it. */

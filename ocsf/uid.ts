@@ -1,7 +1,6 @@
 const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const maxTime = 2 ** 48 - 1;
-/** The random part is counted in two halves, which fit into numbers as they are. */
-const halfSize = 2 ** 40;
+const maxUpper = 2n ** 60n - 1n;
 
 /** What a uid is made from. */
 export type UidParts = {
@@ -18,38 +17,45 @@ export type UidParts = {
  */
 export function createUidSource(parts: UidParts): () => string {
   let time = -1;
-  let [high, low] = [0, 0];
-  /** The text of the time and the high half, which seldom change. */
-  let begin = '';
-  const draw = (): void => {
-    const bytes = parts.randomBytes(10);
-    [high, low] = [numberOf(bytes.subarray(0, 5)), numberOf(bytes.subarray(5))];
+  /** The upper 60 of the 80 random bits. */
+  let upper = 0n;
+  /** The lower 20, which are counted up within a millisecond. */
+  let lower = 0;
+  /** The text of all but the lower bits: it changes once a millisecond at most. */
+  let prefix = '';
+  const begin = (at: number): void => {
+    const random = bigintOf(parts.randomBytes(10));
+    time = at;
+    upper = random >> 20n;
+    lower = Number(random & 0xfffffn);
+    prefix = encode(BigInt(time), 10) + encode(upper, 12);
   };
   return () => {
     const now = Math.min(Math.max(Math.trunc(parts.now()), 0), maxTime);
-    low += 1;
     if (now > time) {
-      time = now;
-      draw();
-    } else if (low < halfSize) {
-      return begin + encode(low, 8);
-    } else if (high + 1 < halfSize) {
-      [high, low] = [high + 1, 0];
+      begin(now);
+    } else if (lower < 0xfffff) {
+      lower += 1;
+    } else if (upper < maxUpper) {
+      upper += 1n;
+      lower = 0;
+      prefix = encode(BigInt(time), 10) + encode(upper, 12);
     } else {
-      time += 1;
-      draw();
+      begin(time + 1);
     }
-    begin = encode(time, 10) + encode(high, 8);
-    return begin + encode(low, 8);
+    return prefix + (pairs[lower >> 10] ?? '') + (pairs[lower & 1023] ?? '');
   };
 }
 
-function numberOf(bytes: Uint8Array): number {
-  return bytes.reduce((sum, byte) => sum * 256 + byte, 0);
+/** All texts of ten bits. */
+const pairs = Array.from({ length: 1024 }, (_, value) => alphabet.charAt(value >> 5) + alphabet.charAt(value & 31));
+
+function bigintOf(bytes: Uint8Array): bigint {
+  return bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
 }
 
-function encode(value: number, length: number): string {
-  let text = '';
-  for (let rest = value; text.length < length; rest = Math.floor(rest / 32)) text = alphabet.charAt(rest % 32) + text;
-  return text;
+function encode(value: bigint, length: number): string {
+  return Array.from({ length }, (_, index) =>
+    alphabet.charAt(Number((value >> BigInt(5 * (length - 1 - index))) & 31n)),
+  ).join('');
 }

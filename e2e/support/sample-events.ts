@@ -44,7 +44,7 @@ export const bare: EventContext = {
   hypervisor: 'qemu',
   policy: context.policy,
 };
-/** When all samples happened, in epoch milliseconds. */
+/** Epoch milliseconds of every sample. */
 export const time = 1790000000123;
 /** Text that a workload might choose: ANSI, bidi, JSON, newline, NUL, half a surrogate. */
 export const hostile = '\x1b[31m\u202e"},{"time":1,\n\0\ud800';
@@ -79,7 +79,7 @@ const udp6: DeniedPacketInput = {
   verdict: 'icmpx-admin-prohibited',
 };
 const { uid: _uid, gid: _gid, mark: _mark, exec: _exec, ...unowned } = flagless;
-/** An ICMP packet that the fence dropped. */
+/** A refused echo request that nobody is known to have sent. */
 export const icmp: DeniedPacketInput = {
   ...unowned,
   protocol: 1,
@@ -90,7 +90,7 @@ export const icmp: DeniedPacketInput = {
 };
 const client = { ip: '10.0.128.2', port: 40001 };
 const request = { time, host: 'example.com', port: 443, method: 'CONNECT', client, via: 'gateway' as const };
-/** A command in the sandbox. */
+/** A command as it was started. */
 export const command = {
   time,
   execId: 'exec-1',
