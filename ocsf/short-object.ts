@@ -120,7 +120,10 @@ function eventLogObject(event: object): readonly string[] | undefined {
   const [first, last] = [numberAt(event, 'unmapped.loss.first'), numberAt(event, 'unmapped.loss.last')];
   return [
     name,
-    ...prefixed('missing=', numberAt(event, 'unmapped.loss.missing_records')),
+    ...prefixed(
+      'missing=',
+      numberAt(event, 'unmapped.loss.missing_records') ?? numberAt(event, 'unmapped.loss.missing_events'),
+    ),
     ...(first === undefined || last === undefined ? [] : [`records=${first}-${last}`]),
   ];
 }
