@@ -387,7 +387,7 @@ kernelTest('ChannelHost.next() fails with CHANNEL_CLOSED when the guest goes, or
   socket.destroy();
   t.is(await learn({ kind: 'next', kinds: ['hello'] }), 'CHANNEL_CLOSED');
   const [pid] = channelProcesses();
-  process.kill(pid ?? 0, 'SIGKILL');
+  process.kill(pid ?? t.fail('there is no channel process'), 'SIGKILL');
   const answer = await ask({ kind: 'next', kinds: ['hello'] });
   t.like(answer, { kind: 'error', code: 'CHANNEL_CLOSED' });
   t.regex(answer.kind === 'error' ? answer.message : '', /ended with SIGKILL/);

@@ -182,7 +182,7 @@ for (const victim of ['the channel process', 'the privileged process'] as const)
       })().catch(() => undefined);
       await sleep(20 + random() * 150);
       const [pid] = channelProcesses();
-      if (victim === 'the channel process') process.kill(pid ?? 0, 'SIGKILL');
+      if (victim === 'the channel process') process.kill(pid ?? t.fail('there is no channel process'), 'SIGKILL');
       else harness?.process.kill('SIGKILL');
       await until(() => channelProcesses().length === 0);
       await stop();

@@ -11,7 +11,7 @@ const log = JsonlWriter.open(path, {
   now: Date.now,
   randomBytes,
   fsync: fsync as FsyncPolicy,
-  rotation: { maxBytes: 20_000, retention: { files: 100_000 } },
+  rotation: { maxBytes: 8000, retention: { files: 100_000 } },
 });
 const body = sandboxStarted(
   {

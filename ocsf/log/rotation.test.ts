@@ -245,7 +245,7 @@ for (const [index, fsync] of (['always', 'interval', 'never'] as const).entries(
     }
     const torn = namesIn(path).filter((name) => name.includes('.torn-'));
     t.log(`${acknowledged} acknowledged, ${listRotated(path).length} rotations, ${torn.length} torn lines`);
-    t.true(listRotated(path).length > 15, 'it was rotated under the kills');
+    t.true(listRotated(path).length >= 10, 'it was rotated under the kills');
     prepareLog(path, Date.now());
     const left = namesIn(path).filter((name) => !/^events\.jsonl(\.\d+|\.torn-.*)?$/.test(name));
     t.deepEqual(left, [], basename(path));
