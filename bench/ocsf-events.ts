@@ -1,6 +1,6 @@
 import pino from 'pino';
 import { Recorder } from '../driver-vm/unprivileged/recorder.ts';
-import { schemaAvailable, validateEvent as validateByAjv } from '../e2e/support/ocsf-schema.ts';
+import { schemaAvailable, validateBySchema as validateByAjv } from '../e2e/support/ocsf-schema.ts';
 import { encodeLogPrefix } from '../nft/index.ts';
 import {
   createEventSerializer,
