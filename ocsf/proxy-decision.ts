@@ -234,5 +234,5 @@ function metadataAttack(port: number) {
 }
 
 function sentenceOf(problem: Denied): string {
-  return problem.hint === undefined ? problem.reason : `${problem.reason} ${problem.hint}`;
+  return problem.hint === undefined ? problem.reason : `${problem.reason.replace(/\.?$/, '.')} ${problem.hint}`;
 }
