@@ -5,21 +5,12 @@ import { join } from 'node:path';
 import test from 'ava';
 import { run } from '../../base/index.ts';
 import { kernelTest } from '../../e2e/support/kernel-tier.ts';
+import { bare as context } from '../../e2e/support/sample-events.ts';
 import { until } from '../../e2e/support/until.ts';
-import { type EventContext, JsonlWriter, type LogStatus, sandboxStarted } from '../index.ts';
+import { JsonlWriter, type LogStatus, sandboxStarted } from '../index.ts';
 import type { FsyncPolicy } from './line-writer.ts';
 import { inspectLog } from './log-end.ts';
 
-const context: EventContext = {
-  ocsfVersion: '1.8.0',
-  productVersion: '0.1.0',
-  logName: 'events.jsonl',
-  sandboxId: 'a',
-  runId: '0b0e0c1e-3c8e-4f7e-9a55-0d4b5a0d6f11',
-  hostname: 'host',
-  hypervisor: 'qemu',
-  policy: { uid: 'p', name: 'p', version: 'sha256:1' },
-};
 const body = sandboxStarted(context, { time: 1790000000123, accelerator: 'kvm' });
 
 let folder = '';

@@ -1,4 +1,5 @@
 import { TapwardenError } from '../../base/index.ts';
+import { deepFreeze } from '../frozen.ts';
 import type { EventClassUid } from '../schema/classes.ts';
 import type { ObjectName } from '../schema/objects.ts';
 import { isEventClassUid, membersOfClass } from '../schema/table.ts';
@@ -85,7 +86,7 @@ export function sealPart<Part extends object>(name: ObjectName, part: Part, vers
       details: { path: error.path, rule: error.rule },
     });
   }
-  freezeDeeply(part);
+  deepFreeze(part);
   compiled.sealed ??= new WeakMap();
   compiled.sealed.set(part, walk.usedProfiles);
   return part;
@@ -137,10 +138,4 @@ function readyOf(version: SchemaVersion): Ready {
   const made = { source: createObjectSource(version), classes: new Map<EventClassUid, CompiledMembers>() };
   ready.set(version, made);
   return made;
-}
-
-function freezeDeeply(value: unknown): void {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return;
-  Object.freeze(value);
-  for (const part of Object.values(value)) freezeDeeply(part);
 }
