@@ -5,8 +5,9 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { start } from '../../base/index.ts';
+import { bare as context } from '../../e2e/support/sample-events.ts';
 import { seeded } from '../../e2e/support/seeded.ts';
-import { type EventContext, JsonlWriter, type Rotation, readLog, sandboxStarted } from '../index.ts';
+import { JsonlWriter, type Rotation, readLog, sandboxStarted } from '../index.ts';
 import { parseEventLine, sequenceOf } from './event-line.ts';
 import type { FsyncPolicy } from './line-writer.ts';
 import { inspectLog } from './log-end.ts';
@@ -14,16 +15,6 @@ import { prepareLog } from './prepare.ts';
 import { listRotated, rotatedPath } from './rotated.ts';
 import { applyRetention, isRotationDue, rotateLog } from './rotation.ts';
 
-const context: EventContext = {
-  ocsfVersion: '1.8.0',
-  productVersion: '0.1.0',
-  logName: 'events.jsonl',
-  sandboxId: 'a',
-  runId: '0b0e0c1e-3c8e-4f7e-9a55-0d4b5a0d6f11',
-  hostname: 'host',
-  hypervisor: 'qemu',
-  policy: { uid: 'p', name: 'p', version: 'sha256:1' },
-};
 const body = sandboxStarted(context, { time: 1790000000123, accelerator: 'kvm' });
 const dayMs = 24 * 60 * 60 * 1000;
 
