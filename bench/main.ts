@@ -1,10 +1,11 @@
 import { parseArgs } from 'node:util';
 import { messageOf } from '../base/index.ts';
 import type { Benchmark } from './benchmark.ts';
+import { ocsfBenchmark } from './ocsf.ts';
 import { runBenchmark } from './run.ts';
 
 /** All benchmarks, in the order of the list. */
-const benchmarks: readonly Benchmark[] = [runBenchmark];
+const benchmarks: readonly Benchmark[] = [runBenchmark, ocsfBenchmark];
 
 const overview = `Usage: npm run bench -- NAME [OPTION]… [--json]
 

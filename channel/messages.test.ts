@@ -26,6 +26,7 @@ const request = {
   method: 'CONNECT',
   host: 'example.com',
   port: 443,
+  path: null,
   client: { address: '10.200.0.2', port: 40_000 },
   code: 'HOST_NOT_ALLOWED',
   reason: 'no rule',

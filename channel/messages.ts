@@ -117,6 +117,8 @@ const deniedRequest = object({
   method: text(32),
   host: hostname,
   port,
+  /** Of the URL, what follows host and port, cut; `null` for a CONNECT. */
+  path: nullable(text(1024)),
   client: object({ address: text(45), port }),
   code: text(64, /^[A-Z_]+$/),
   reason: text(1024),

@@ -13,8 +13,25 @@ export function readOptions<T extends Options>(
   args: readonly string[],
   options: T,
 ): ReturnType<typeof parseArgs<{ readonly options: T; readonly strict: true }>> {
+  return parsed(command, () => parseArgs({ args: [...args], options, strict: true }));
+}
+
+/**
+ * Like {@link readOptions} for a command that takes words beside its options.
+ *
+ * @throws USAGE_INVALID for an unknown option or a missing value
+ */
+export function readArguments<T extends Options>(
+  command: string,
+  args: readonly string[],
+  options: T,
+): ReturnType<typeof parseArgs<{ readonly options: T; readonly strict: true; readonly allowPositionals: true }>> {
+  return parsed(command, () => parseArgs({ args: [...args], options, strict: true, allowPositionals: true }));
+}
+
+function parsed<T>(command: string, parse: () => T): T {
   try {
-    return parseArgs({ args: [...args], options, strict: true });
+    return parse();
   } catch (cause) {
     throw usage(messageOf(cause).split('. To specify')[0] ?? '', command);
   }
@@ -38,6 +55,23 @@ export function readNumber(
     `${option} takes a whole number of ${range.unit} from ${range.min} to ${range.max}, not '${value}'`,
     command,
   );
+}
+
+/**
+ * Reads one of a few words from an option's text.
+ *
+ * @throws USAGE_INVALID when it is another
+ */
+export function readWord<Word extends string>(
+  command: string,
+  option: string,
+  value: string | undefined,
+  words: readonly Word[],
+): Word | undefined {
+  if (value === undefined) return undefined;
+  const word = words.find((candidate) => candidate === value);
+  if (word !== undefined) return word;
+  throw usage(`${option} takes ${words.map((known) => `'${known}'`).join(', ')}, not '${value.slice(0, 80)}'`, command);
 }
 
 /** The error of a wrong command line. */

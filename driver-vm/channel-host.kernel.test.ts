@@ -70,7 +70,7 @@ async function learn(command: HarnessCommand): Promise<unknown> {
   return answer.kind === 'value' ? answer.value : answer.code;
 }
 
-async function begin(eventsFile = join(folder, 'events.jsonl')): Promise<HarnessAnswer> {
+async function begin(more: { readonly full?: boolean } = {}): Promise<HarnessAnswer> {
   const context = {
     ocsfVersion: '1.8.0',
     productVersion: '0.1.0',
@@ -83,14 +83,15 @@ async function begin(eventsFile = join(folder, 'events.jsonl')): Promise<Harness
   } as const;
   return await ask({
     kind: 'start',
+    ...more,
     uid: channelUid,
+    eventsFile: join(folder, 'events.jsonl'),
     config: {
       context,
       accelerator: 'tcg',
       channelSocket: join(folder, 'sockets', 'channel'),
       consoleSocket: join(folder, 'sockets', 'console'),
-      eventsFd: 4,
-      eventsFile,
+      fsync: 'interval',
       policy: denyAll,
       direct: [],
       tag,
@@ -235,9 +236,13 @@ kernelTest(
     t.regex(said, /^HTTP\/1\.1 403 /);
     client.destroy();
     t.like((await learn(finish)) as RunSummary, { allowed: 0, deniedRequests: 1 });
-    const denied = (await events()).filter(({ class_uid }) => class_uid === 4001);
+    const denied = (await events()).filter(({ class_uid }) => class_uid === 4002);
     t.is(denied.length, 1);
-    t.like(denied[0], { activity_id: 5, dst_endpoint: { hostname: 'example.com', port: 443 } });
+    t.like(denied[0], {
+      activity_id: 1,
+      http_response: { code: 403 },
+      dst_endpoint: { hostname: 'example.com', port: 443 },
+    });
   },
 );
 
@@ -382,20 +387,32 @@ kernelTest('ChannelHost.next() fails with CHANNEL_CLOSED when the guest goes, or
   socket.destroy();
   t.is(await learn({ kind: 'next', kinds: ['hello'] }), 'CHANNEL_CLOSED');
   const [pid] = channelProcesses();
-  process.kill(pid ?? 0, 'SIGKILL');
+  process.kill(pid ?? t.fail('there is no channel process'), 'SIGKILL');
   const answer = await ask({ kind: 'next', kinds: ['hello'] });
   t.like(answer, { kind: 'error', code: 'CHANNEL_CLOSED' });
   t.regex(answer.kind === 'error' ? answer.message : '', /ended with SIGKILL/);
   t.is(await learn(finish), 'CHANNEL_CLOSED');
 });
 
-kernelTest('ChannelHost.next() fails with EVENTS_UNWRITABLE when the event log cannot be written', async (t) => {
-  await begin('/dev/full');
-  const { connection } = await attach();
-  await connection.send(hello);
-  await connection.send(ready);
-  t.is(await learn({ kind: 'next', kinds: ['ready'] }), 'EVENTS_UNWRITABLE');
-});
+kernelTest(
+  'channel process: a disk that takes nothing does not end the run, and the end says what is lost',
+  async (t) => {
+    await begin({ full: true });
+    const { connection } = await attach();
+    await connection.send(hello);
+    await connection.send(ready);
+    t.like(await learn({ kind: 'next', kinds: ['ready'] }), { kind: 'ready' });
+    let warnings: readonly string[] = [];
+    for (let look = 0; look < 100 && warnings.length === 0; look += 1) {
+      warnings = (await learn({ kind: 'warnings' })) as readonly string[];
+    }
+    t.is(warnings.length, 1);
+    t.regex(warnings[0] ?? '', /^ENOSPC: .*: 1 events of the log wait to be written$/);
+    const summary = (await learn(finish)) as RunSummary;
+    t.is(summary.unwritten, 2);
+    t.regex(summary.problem ?? '', /The event log .* cannot be written: ENOSPC/);
+  },
+);
 
 kernelTest('channel process: ends when the privileged process is gone', async (t) => {
   await begin();

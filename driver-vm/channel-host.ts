@@ -1,7 +1,8 @@
 import type { Server } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { type Child, sanitizeText, start, TapwardenError } from '../base/index.ts';
+import { type Child, messageOf, sanitizeText, start, TapwardenError } from '../base/index.ts';
 import { plainEnvironment } from './environment.ts';
+import type { EventsFile } from './events-file.ts';
 import {
   type ChannelConfig,
   type ChildMessage,
@@ -15,13 +16,28 @@ const program = fileURLToPath(new URL('../driver-vm/unprivileged/main.js', impor
 /** What {@link startChannelHost} works from. */
 export type ChannelHostOptions = {
   readonly uid: number;
-  readonly config: ChannelConfig;
-  /** Descriptor of the event log; the child has it as `config.eventsFd`, which is 4. */
-  readonly eventsFd: number;
+  /** What the process is told, but for what follows from the log. */
+  readonly config: Omit<ChannelConfig, keyof ReturnType<typeof configOf>>;
+  /** The event log, which is handed over to the process. */
+  readonly events: EventsOfChild;
+  /** Takes what a person should know and what ends nothing. One line, escaped. */
+  readonly onWarning?: (line: string) => void;
 };
 
-/** The descriptor under which the channel process finds the event log. */
-export const childEventsFd = 4;
+/** What the channel process needs of an event log. */
+export type EventsOfChild = Pick<
+  EventsFile,
+  | 'path'
+  | 'rotation'
+  | 'nextSequence'
+  | 'firstSequence'
+  | 'fd'
+  | 'folderFd'
+  | 'allow'
+  | 'handOver'
+  | 'makeNext'
+  | 'putNext'
+>;
 
 type Kind = ChildMessage['kind'];
 type MessageOf<K extends Kind> = Extract<ChildMessage, { readonly kind: K }>;
@@ -29,15 +45,18 @@ type MessageOf<K extends Kind> = Extract<ChildMessage, { readonly kind: K }>;
 /** The privileged side's handle of the channel process. */
 export class ChannelHost {
   readonly #child: Child;
+  readonly #options: ChannelHostOptions;
   readonly #inbox: ChildMessage[] = [];
   #waiting: (() => void) | undefined;
   #over: TapwardenError | undefined;
 
-  constructor(child: Child) {
+  constructor(child: Child, options: ChannelHostOptions) {
     this.#child = child;
+    this.#options = options;
     child.process.on('message', (value) => {
       try {
-        this.#inbox.push(parseChildMessage(value));
+        const message = parseChildMessage(value);
+        if (!this.#isOfLog(message)) this.#inbox.push(message);
       } catch (error) {
         this.#over = error as TapwardenError;
       }
@@ -109,6 +128,35 @@ export class ChannelHost {
     await this.#child.ended;
   }
 
+  /** Does what a message on the log asks for, at once and whatever else is waited for; `false` for any other. */
+  #isOfLog(message: ChildMessage): boolean {
+    if (message.kind === 'log') this.#warnOfLog(message);
+    else if (message.kind === 'rotate' || message.kind === 'opened') this.#rotate(message);
+    else return false;
+    return true;
+  }
+
+  #rotate(message: MessageOf<'rotate' | 'opened'>): void {
+    const { events } = this.#options;
+    try {
+      if (message.kind === 'rotate') events.makeNext(message.firstSequence);
+      else events.putNext();
+      this.send({ kind: message.kind === 'rotate' ? 'next' : 'rotated' });
+    } catch (error) {
+      this.send({ kind: 'unrotated', message: messageOf(error) });
+    }
+  }
+
+  #warnOfLog({ problem, rotationProblem, held, dropped }: MessageOf<'log'>): void {
+    const { onWarning = () => undefined } = this.#options;
+    const lost = dropped === 0 ? '' : `; ${dropped} were too many to be held, and are lost`;
+    if (problem !== null)
+      onWarning(`${sanitizeText(problem, 1024)}: ${held} events of the log wait to be written${lost}`);
+    else if (rotationProblem !== null)
+      onWarning(`the event log goes on in one file: ${sanitizeText(rotationProblem, 1024)}`);
+    else onWarning(`the event log is written again${lost}`);
+  }
+
   #wake(): void {
     this.#waiting?.();
     this.#waiting = undefined;
@@ -121,7 +169,8 @@ export class ChannelHost {
  * @throws CHANNEL_CLOSED, EVENTS_UNWRITABLE when it cannot start
  */
 export async function startChannelHost(options: ChannelHostOptions): Promise<ChannelHost> {
-  const { uid } = options;
+  const { uid, events, config } = options;
+  events.allow(uid);
   const child = start(
     [
       'setpriv',
@@ -135,15 +184,21 @@ export async function startChannelHost(options: ChannelHostOptions): Promise<Cha
       program,
     ],
     {
-      stdio: ['inherit', 'inherit', 'inherit', 'ipc', options.eventsFd],
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc', events.fd, events.folderFd],
       env: plainEnvironment,
       detached: true,
     },
   );
-  const host = new ChannelHost(child);
-  host.send({ kind: 'start', config: options.config });
+  const host = new ChannelHost(child, options);
+  host.send({ kind: 'start', config: { ...config, ...configOf(events) } });
   await host.next('listening');
+  events.handOver();
   return host;
+}
+
+/** What the process is told of the log. The descriptors are those of its `stdio`. */
+function configOf({ path, nextSequence, firstSequence, rotation }: EventsOfChild) {
+  return { eventsFd: 4, handOverFd: 5, eventsFile: path, startSequence: nextSequence, firstSequence, rotation };
 }
 
 /** What the guest said of its own failure. Its words are shown as such, and its code only where it is one of ours. */

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import test from 'ava';
@@ -7,6 +7,7 @@ import { dir } from 'tmp-promise';
 import { type Child, type Run, start, UndoStack } from '../base/index.ts';
 import { kernelTest } from '../e2e/support/kernel-tier.ts';
 import { makeScratchNamespace, type ScratchNamespace } from '../e2e/support/scratch-namespace.ts';
+import { openEventsFile } from './events-file.ts';
 import { collectGarbage } from './gc.ts';
 import type { Paths } from './paths.ts';
 import { claimSandbox, listSandboxes, sandboxFolder, usersOf } from './sandbox-record.ts';
@@ -67,6 +68,19 @@ kernelTest('collectGarbage() takes away what a killed owner left: processes, nam
   t.deepEqual(await namespaces(), []);
   t.false(existsSync(paths.runDir));
   t.deepEqual(await collectGarbage(paths, scratch.run), { removed: [], alive: [] });
+});
+
+kernelTest('collectGarbage() takes hand-over folders of event logs away that nobody holds', async (t) => {
+  const [dead, alive] = ['dead', 'alive'].map((name) => join(paths.stateDir, 'events', `${name}.jsonl`)) as [
+    string,
+    string,
+  ];
+  const held = await openEventsFile(alive);
+  await mkdir(`${dead}.next`);
+  await writeFile(join(`${dead}.next`, 'next'), '');
+  await collectGarbage(paths, scratch.run);
+  t.deepEqual((await readdir(join(paths.stateDir, 'events'))).sort(), ['alive.jsonl', 'alive.jsonl.next']);
+  await held.close();
 });
 
 kernelTest('collectGarbage() leaves a sandbox alone whose owner lives', async (t) => {

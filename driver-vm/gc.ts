@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Run, UndoStack, withLock } from '../base/index.ts';
 import { removeUplinks } from './direct/uplink.ts';
+import { handOverSuffix, removeHandOver } from './events-file.ts';
 import { lockFile, type Paths } from './paths.ts';
 import { endProcessesOf } from './processes.ts';
 import { isOwned, listSandboxes, releaseSandbox, sandboxFolder, sandboxIdPattern, usersOf } from './sandbox-record.ts';
@@ -12,7 +14,8 @@ export type Collected = { readonly removed: readonly string[]; readonly alive: r
 
 /**
  * Takes away what sandboxes left behind whose process is gone, as after a `kill -9`: processes, namespaces with their
- * TAPs and tables, uplinks, with the last of these the host's table and forwarding, and files. Sandboxes whose process
+ * TAPs and tables, uplinks, with the last of these the host's table and forwarding, files, and what event logs of the
+ * state directory were to be continued through. Sandboxes whose process
  * lives are left alone.
  *
  * @throws AggregateError when a step failed; the others were carried out
@@ -39,10 +42,20 @@ export async function collectGarbage(paths: Paths, run: Run): Promise<Collected>
       });
       if (record !== undefined) gone.push(record.index);
     }
+    undo.push('take hand-over folders of event logs away', async () => await removeHandOvers(paths));
     undo.push('take uplinks away', async () => await removeUplinks(run, paths, gone));
     await undo.unwind();
     return { removed, alive };
   });
+}
+
+/** Those that nobody holds, of logs in the state directory. Elsewhere the next run with the log does it. */
+async function removeHandOvers({ stateDir }: Paths): Promise<void> {
+  const folder = join(stateDir, 'events');
+  const names = existsSync(folder) ? await readdir(folder) : [];
+  for (const name of names.filter((found) => found.endsWith(handOverSuffix))) {
+    await removeHandOver(join(folder, name.slice(0, -handOverSuffix.length)));
+  }
 }
 
 /** Whether a folder without a readable record is one of ours: a claim that was cut off, or one with a broken record. */

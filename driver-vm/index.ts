@@ -2,7 +2,7 @@ export { type AcceleratorChoice, chooseAccelerator } from './accelerator.ts';
 export { directDestinations } from './direct/destinations.ts';
 export { hostRuleset } from './direct/host-table.ts';
 export { defaultPool, type Pool, poolOf } from './direct/pool.ts';
-export { type EventsFile, openEventsFile } from './events-file.ts';
+export { defaultRotation, EventsFile, openEventsFile } from './events-file.ts';
 export { type Collected, collectGarbage } from './gc.ts';
 export { nextState, type Operation, type State, transitions } from './lifecycle.ts';
 export { findGuest, type Machine, type MachineOptions, prepareMachine } from './machine.ts';

@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import { chmod, chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,10 +12,10 @@ import {
 } from '../base/index.ts';
 import type { GuestImage, WorkloadImage } from '../init/index.ts';
 import type { DirectDestination } from '../nft/index.ts';
-import type { EventContext } from '../ocsf/index.ts';
+import type { EventContext, FsyncPolicy } from '../ocsf/index.ts';
 import type { Policy } from '../policy/index.ts';
 import type { AcceleratorChoice } from './accelerator.ts';
-import { type ChannelHost, childEventsFd, startChannelHost } from './channel-host.ts';
+import { type ChannelHost, startChannelHost } from './channel-host.ts';
 import { defaultPool, type Pool } from './direct/pool.ts';
 import { openUplink } from './direct/uplink.ts';
 import type { EventsFile } from './events-file.ts';
@@ -47,7 +46,10 @@ export type SandboxOptions = {
   readonly context: EventContext;
   /** The run's secret in the log prefix. */
   readonly tag: string;
+  /** The sandbox's from then on, which closes it. */
   readonly events: EventsFile;
+  /** @default 'interval' */
+  readonly fsync?: FsyncPolicy;
   readonly allowUnlogged: boolean;
   readonly onProgress?: (line: string) => void;
   /** Takes what a person should know and what does not keep the sandbox from starting. */
@@ -202,6 +204,7 @@ export class Sandbox {
   async #create(): Promise<void> {
     const options = this.#options;
     this.#mark('create');
+    this.#undo.push('close the event log', async () => await options.events.close());
     const record = await claimSandbox(options.paths, options.id);
     this.#claimed = true;
     this.#users = usersOf(record.index);
@@ -229,15 +232,14 @@ export class Sandbox {
     const options = this.#options;
     const channel = await startChannelHost({
       uid: this.#users.channel,
-      eventsFd: options.events.fd,
+      events: options.events,
+      ...(options.onWarning === undefined ? {} : { onWarning: options.onWarning }),
       config: {
         context: options.context,
         accelerator: options.accelerator.accelerator,
         channelSocket: join(sockets, 'channel'),
         consoleSocket: join(sockets, 'console'),
-        eventsFd: childEventsFd,
-        startSequence: options.events.nextSequence,
-        eventsFile: options.events.path,
+        fsync: options.fsync ?? 'interval',
         policy: options.policy,
         direct: options.direct,
         tag: options.tag,
@@ -246,7 +248,6 @@ export class Sandbox {
     });
     this.#channel = channel;
     this.#undo.push('end the channel process', async () => await channel.kill());
-    closeSync(options.events.fd);
     this.#mark('channel');
   }
 

@@ -1,4 +1,7 @@
-import type { Attack, AttackItem } from './event.ts';
+import type { ObjectOf } from './schema/types.ts';
+
+type Attack = ObjectOf<'attack'>;
+type AttackItem = { readonly uid: string; readonly name: string };
 
 /** What is known of a refused packet when its technique is looked up. */
 export type AttackInput = {

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { quoteText, TapwardenError } from '../base/index.ts';
 
@@ -21,6 +21,8 @@ export function checkedInteger(value: number, where: string, min = 0, max = Numb
  * @throws EVENT_INVALID when it is no IPv4 or IPv6 address, or has a zone
  */
 export function checkedIp(value: string, where: string): string {
+  // A dotted quad that is valid has no other form.
+  if (isIPv4(value)) return value;
   if (isIP(value) === 0 || value.includes('%')) throw invalid(where, 'must be an IPv4 or IPv6 address', value);
   const address = ipaddr.parse(value);
   // An IPv4-mapped address keeps its dotted part, by which a person finds it.

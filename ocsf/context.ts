@@ -1,9 +1,11 @@
-import type { Device, Metadata, OcsfVersion, Policy, Product } from './event.ts';
+import type { MetadataInput } from './event.ts';
 import { present } from './present.ts';
+import type { ObjectOf } from './schema/types.ts';
+import type { SchemaVersion } from './schema/versions.ts';
 
 /** What all events of one sandbox have in common. The host fills it in; what it has from the guest is bounded later. */
 export type EventContext = {
-  readonly ocsfVersion: OcsfVersion;
+  readonly ocsfVersion: SchemaVersion;
   /** The version of tapwarden. */
   readonly productVersion: string;
   readonly logName: string;
@@ -26,11 +28,11 @@ export type Feature = 'fence' | 'guest-proxy' | 'gateway' | 'supervisor' | 'driv
 
 /** What a builder says of the origin of its event, beside its code. */
 export type MetadataParts = Partial<
-  Pick<Metadata, 'log_provider' | 'log_source' | 'log_format' | 'original_event_uid' | 'original_time' | 'labels'>
+  Pick<MetadataInput, 'log_provider' | 'log_source' | 'log_format' | 'original_event_uid' | 'original_time' | 'labels'>
 >;
 
 /** OCSF `product` for tapwarden itself. */
-export function productOf(context: EventContext, feature?: Feature): Product {
+export function productOf(context: EventContext, feature?: Feature): ObjectOf<'product'> {
   return present({
     name: 'tapwarden',
     vendor_name: 'tapwarden',
@@ -40,7 +42,7 @@ export function productOf(context: EventContext, feature?: Feature): Product {
 }
 
 /** OCSF `metadata` as far as a builder knows it. */
-export function metadataOf(context: EventContext, feature: Feature, code: string, parts: MetadataParts = {}): Metadata {
+export function metadataOf(context: EventContext, feature: Feature, code: string, parts: MetadataParts = {}) {
   return {
     version: context.ocsfVersion,
     product: productOf(context, feature),
@@ -52,7 +54,7 @@ export function metadataOf(context: EventContext, feature: Feature, code: string
 }
 
 /** OCSF `device`: the sandbox as a virtual machine. */
-export function deviceOf(context: EventContext): Device {
+export function deviceOf(context: EventContext): ObjectOf<'device'> {
   return present({
     type_id: 6 as const,
     uid: context.sandboxId,
@@ -65,7 +67,7 @@ export function deviceOf(context: EventContext): Device {
 }
 
 /** OCSF `policy`: the one in force. */
-export function policyOf(context: EventContext): Policy {
+export function policyOf(context: EventContext): ObjectOf<'policy'> {
   return {
     uid: context.policy.uid,
     name: context.policy.name,

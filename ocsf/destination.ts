@@ -1,11 +1,11 @@
-import { isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import type { EnumId } from './enums.ts';
+import type { IdOf } from './schema/types.ts';
 
 /** What an address says about a destination. */
 export type Destination = {
   readonly versionId: 4 | 6;
-  readonly boundaryId: EnumId<'boundary_id'>;
+  readonly boundaryId: IdOf<'boundary_id'>;
   /** The address at which clouds hand out credentials. */
   readonly isMetadata: boolean;
 };
@@ -34,6 +34,9 @@ const protocolNames: Readonly<Record<number, string>> = {
  * Source: OCSF `boundary_id`; IANA special-purpose address registries; RFC 4291 section 2.7 (multicast scope).
  */
 export function classifyAddress(ip: string): Destination {
+  const quad = isIPv4(ip) ? quadOf(ip) : undefined;
+  if (quad !== undefined)
+    return { versionId: 4, boundaryId: boundaryOfQuad(quad), isMetadata: ip === '169.254.169.254' };
   // `process` looks at the IPv4 address inside ::ffff:0:0/96, to which the packet would go.
   const address = ipaddr.process(ip);
   return {
@@ -51,6 +54,33 @@ export function isMetadataHost(host: string): boolean {
 /** The name of an IANA protocol number, or the number as text where it has no name here. Example: `6` is `'tcp'`. */
 export function protocolName(protocol: number): string {
   return protocolNames[protocol] ?? String(protocol);
+}
+
+/** The 32 bits of a valid dotted quad, as a number without a sign. */
+function quadOf(ip: string): number {
+  let quad = 0;
+  let byte = 0;
+  for (let index = 0; index < ip.length; index += 1) {
+    const code = ip.charCodeAt(index);
+    if (code === 0x2e) {
+      quad = quad * 256 + byte;
+      byte = 0;
+    } else byte = byte * 10 + code - 0x30;
+  }
+  return quad * 256 + byte;
+}
+
+/** What {@link boundaryOf} says, for the addresses of nearly all events, at a twentieth of its time. */
+function boundaryOfQuad(quad: number): 1 | 2 | 3 {
+  const first = quad >>> 24;
+  const second = (quad >>> 16) & 0xff;
+  if (first === 127) return 1;
+  const isPrivate = first === 10 || (first === 172 && second >= 16 && second < 32) || (first === 192 && second === 168);
+  const isLinkLocal = first === 169 && second === 254;
+  const isShared = first === 100 && second >= 64 && second < 128;
+  const isNarrowMulticast = first === 239 || quad >>> 8 === 0xe00000;
+  const isNowhere = first === 0 || quad === 0xffffffff;
+  return isPrivate || isLinkLocal || isShared || isNarrowMulticast || isNowhere ? 2 : 3;
 }
 
 function boundaryOf(address: ipaddr.IPv4 | ipaddr.IPv6): 1 | 2 | 3 {

@@ -1,5 +1,6 @@
-import type { ActivityId, ClassUid } from './classes.ts';
-import type { EnumId } from './enums.ts';
+import type { EventClassUid } from './schema/classes.ts';
+import type { ActivityOf, EventOf, IdOf, ObjectOf } from './schema/types.ts';
+import type { SchemaVersion } from './schema/versions.ts';
 
 /** What `JSON.parse` may return, `null` apart: OCSF says absent by leaving out. */
 export type JsonValue = string | number | boolean | readonly JsonValue[] | JsonObject;
@@ -7,216 +8,75 @@ export type JsonValue = string | number | boolean | readonly JsonValue[] | JsonO
 /** A JSON object without `null`. `undefined` means absent. */
 export type JsonObject = { readonly [key: string]: JsonValue | undefined };
 
-/** The OCSF versions at which tests prove that our events are valid. */
-export type OcsfVersion = '1.7.0' | '1.8.0';
+// The types of events are those of the table in schema/: what follows is what a caller of a builder need not write, and
+// what a builder and the log add.
 
-// The types below name the OCSF objects and list the attributes that tapwarden writes, ids only: `finish` puts the
-// caption beside each id. Source: https://schema.ocsf.io/1.8.0/objects
-
-/** OCSF `product`. */
-export type Product = {
-  readonly name: string;
-  readonly vendor_name: string;
-  readonly version: string;
-  readonly feature?: { readonly name: string };
+/** `metadata` as a caller writes it: version and profiles are filled in where they are absent. */
+export type MetadataInput = Omit<ObjectOf<'metadata'>, 'version' | 'profiles'> & {
+  /** @default '1.8.0' */
+  readonly version?: SchemaVersion;
+  /** Profiles whose attributes the event has are added. */
+  readonly profiles?: readonly string[];
 };
 
-/** OCSF `metadata`, as a builder writes it: {@link Finished} and {@link Logged} tell what is added. */
-export type Metadata = {
-  readonly version: OcsfVersion;
-  readonly product: Product;
-  /** The run: equal in all events of one sandbox from its start to its stop. */
-  readonly correlation_uid: string;
-  /** What tapwarden calls the event, for example `egress-denied`. */
-  readonly event_code: string;
-  readonly log_name: string;
-  readonly log_provider?: string;
-  readonly log_source?: string;
-  readonly log_format?: string;
-  /** The id of the record that the event was made from, for example the kernel's sequence number. */
-  readonly original_event_uid?: string;
-  /** The time that the source of the record gives, in its own form. Not to be trusted above `time`. */
-  readonly original_time?: string;
-  readonly labels?: readonly string[];
-};
+/** Activity 99 is one that the class has no name for, so it demands `activity_name`. */
+type Activity<Uid extends EventClassUid> =
+  | { readonly activity_id: Exclude<ActivityOf<Uid>, 99>; readonly activity_name?: string }
+  | { readonly activity_id: 99; readonly activity_name: string };
 
-/** OCSF `os`. */
-export type Os = {
-  readonly name: string;
-  readonly type_id: EnumId<'os.type_id'>;
-  readonly kernel_release?: string;
-};
+/**
+ * An event of a class as a caller writes it: its attributes, ids without their captions. Category, type and the names
+ * of class and type are filled in. Example: `EventInput<4001>`.
+ */
+export type EventInput<Uid extends EventClassUid = EventClassUid> = Uid extends EventClassUid
+  ? Omit<EventOf<Uid>, 'category_uid' | 'type_uid' | 'metadata' | 'activity_id' | 'activity_name'> &
+      Activity<Uid> & { readonly metadata: MetadataInput }
+  : never;
 
-/** OCSF `device`: the sandbox. */
-export type Device = {
-  readonly type_id: EnumId<'device.type_id'>;
-  readonly uid: string;
-  readonly hostname: string;
-  readonly hypervisor: string;
-  readonly boot_uid?: string;
-  readonly image?: { readonly uid: string; readonly name: string };
-  readonly os: Os;
-};
-
-/** OCSF `user`. Numbers are text, as everywhere in OCSF. */
-export type User = {
-  readonly uid: string;
-  readonly name?: string;
-  readonly groups?: readonly { readonly uid: string }[];
-};
-
-/** OCSF `actor`: a user where one is known, or the program that acted. */
-export type Actor = { readonly user: User } | { readonly app_name: string };
-
-/** OCSF `network_endpoint` and `network_proxy`. An endpoint needs one of the names; a port alone is refused. */
-export type Endpoint = {
-  readonly ip?: string;
-  readonly port?: number;
-  readonly hostname?: string;
-  readonly name?: string;
-  readonly uid?: string;
-  readonly interface_name?: string;
-};
-
-/** OCSF `network_connection_info`. */
-export type ConnectionInfo = {
-  readonly direction_id: EnumId<'direction_id'>;
-  readonly boundary_id?: EnumId<'boundary_id'>;
-  /** IANA protocol number. */
-  readonly protocol_num?: number;
-  readonly protocol_name?: string;
-  readonly protocol_ver_id?: EnumId<'protocol_ver_id'>;
-  /** The flag bits of the TCP header. */
-  readonly tcp_flags?: number;
-};
-
-/** OCSF `network_traffic`. `in` and `out` are as the source sees them. */
-export type Traffic = {
-  readonly packets?: number;
-  readonly packets_out?: number;
-  readonly bytes?: number;
-  readonly bytes_in?: number;
-  readonly bytes_out?: number;
-};
-
-/** OCSF `process`. */
-export type Process = {
-  readonly uid: string;
-  readonly pid?: number;
-  readonly name: string;
-  readonly cmd_line: string;
-  readonly working_directory: string;
-  readonly user: User;
-  /** The name of the containment jail: the sandbox id. */
-  readonly sandbox: string;
-  readonly created_time?: number;
-  readonly terminated_time?: number;
-};
-
-/** OCSF `firewall_rule`. */
-export type FirewallRule = {
-  readonly name: string;
-  readonly uid?: string;
-  readonly desc?: string;
-  /** What the rule does: `reject`, `drop`, `allow` or `deny`. */
-  readonly type: string;
-  readonly category: 'egress';
-  readonly version: string;
-};
-
-/** OCSF `policy`. */
-export type Policy = {
-  readonly uid: string;
-  readonly name: string;
-  readonly version: string;
-  readonly is_applied: boolean;
-};
-
-/** OCSF `tactic`, `technique` and `sub_technique`. Example: `{uid: 'T1095', name: 'Non-Application Layer Protocol'}`. */
-export type AttackItem = { readonly uid: string; readonly name: string };
-
-/** OCSF `attack`: a reference into MITRE ATT&CK. */
-export type Attack = {
-  /** The ATT&CK release. */
-  readonly version: string;
-  readonly tactic: AttackItem;
-  readonly technique: AttackItem;
-  readonly sub_technique?: AttackItem;
-};
+/** OCSF `network_endpoint`. It needs one of the names; a port alone is refused. */
+export type Endpoint = ObjectOf<'network_endpoint'>;
 
 /** OCSF `observable`: a value that a search starts from, and where it stands in the event. */
 export type Observable = {
   readonly name: string;
-  readonly type_id: EnumId<'observables.type_id'>;
+  readonly type_id: IdOf<'observable.type_id'>;
   readonly type: string;
   readonly value: string;
 };
 
-type Common<Uid extends ClassUid> = {
-  /** Epoch milliseconds, by the host's clock. */
-  readonly time: number;
-  readonly class_uid: Uid;
-  readonly activity_id: ActivityId<Uid>;
-  /** Given for activity 99 only; otherwise the caption of `activity_id` is filled in. */
-  readonly activity_name?: string;
-  readonly severity_id: EnumId<'severity_id'>;
+/** What every event of tapwarden has, beside what the schema requires. */
+type Ours = {
   readonly message: string;
-  readonly status_id: EnumId<'status_id'>;
-  readonly status_code?: string;
-  readonly status_detail?: string;
-  /** `count` and the three times stand on aggregates alone, where `time` equals `start_time`. */
-  readonly count?: number;
-  readonly start_time?: number;
-  readonly end_time?: number;
-  /** Milliseconds. */
-  readonly duration?: number;
-  readonly raw_data?: string;
-  /** Bytes of the raw data before any shortening. */
-  readonly raw_data_size?: number;
-  readonly metadata: Metadata;
-  readonly device: Device;
-  /** What OCSF has no attribute for. */
-  readonly unmapped?: JsonObject;
-};
-
-type SecurityControl = {
-  readonly action_id?: EnumId<'action_id'>;
-  readonly disposition_id?: EnumId<'disposition_id'>;
-  readonly confidence_id?: EnumId<'confidence_id'>;
-  readonly is_alert?: boolean;
-  readonly firewall_rule?: FirewallRule;
-  readonly policy?: Policy;
-  readonly attacks?: readonly Attack[];
-};
-
-/** OCSF class 4001. Source: https://schema.ocsf.io/1.8.0/classes/network_activity */
-export type NetworkActivity = Common<4001> &
-  SecurityControl & {
-    readonly observation_point_id?: EnumId<'observation_point_id'>;
-    readonly actor?: Actor;
-    readonly src_endpoint: Endpoint;
-    readonly dst_endpoint?: Endpoint;
-    readonly connection_info: ConnectionInfo;
-    readonly traffic?: Traffic;
-    readonly proxy_endpoint?: Endpoint;
+  readonly status_id: IdOf<'status_id'>;
+  readonly device: ObjectOf<'device'>;
+  readonly metadata: {
+    readonly version: SchemaVersion;
+    /** The run: equal in all events of one sandbox from its start to its stop. */
+    readonly correlation_uid: string;
+    /** What tapwarden calls the event, for example `egress-denied`. */
+    readonly event_code: string;
+    readonly log_name: string;
   };
-
-/** OCSF class 1007. Source: https://schema.ocsf.io/1.8.0/classes/process_activity */
-export type ProcessActivity = Common<1007> & {
-  readonly launch_type_id?: EnumId<'launch_type_id'>;
-  readonly exit_code?: number;
-  readonly actor: Actor;
-  readonly process: Process;
 };
 
-/** OCSF class 6002. Source: https://schema.ocsf.io/1.8.0/classes/application_lifecycle */
-export type ApplicationLifecycle = Common<6002> & SecurityControl & { readonly app: Product };
+// Events of tapwarden, by class. Source: https://schema.ocsf.io/1.8.0/classes
 
-/** OCSF class 0. Source: https://schema.ocsf.io/1.8.0/classes/base_event */
-export type BaseEvent = Common<0> & SecurityControl;
+/** OCSF `network_activity`: a packet, or packets, that the fence refused. */
+export type NetworkActivity = EventInput<4001> & Ours;
+/** OCSF `http_activity`: a request that a proxy decided. */
+export type HttpActivity = EventInput<4002> & Ours;
+/** OCSF `process_activity`: a command that was started or ended. */
+export type ProcessActivity = EventInput<1007> &
+  Ours & { readonly process: { readonly name: string; readonly cmd_line: string } };
+/** OCSF `event_log_actvity`, spelt so in the schema: what became of a log. */
+export type EventLogActivity = EventInput<1008> & Ours;
+/** OCSF `application_lifecycle`: a sandbox that started or stopped. */
+export type ApplicationLifecycle = EventInput<6002> & Ours;
+/** OCSF `base_event`: what no other class is for. */
+export type BaseEvent = EventInput<0> & Ours;
 
 /** What a builder writes before `finish` adds what follows from it. */
-export type EventDraft = NetworkActivity | ProcessActivity | ApplicationLifecycle | BaseEvent;
+export type EventDraft = EventInput;
 
 type Finished = {
   readonly class_name: string;
@@ -227,9 +87,9 @@ type Finished = {
   readonly type_uid: number;
   readonly type_name: string;
   readonly severity: string;
-  readonly status: string;
   readonly observables: readonly Observable[];
   readonly metadata: {
+    readonly version: SchemaVersion;
     readonly profiles: readonly string[];
     /** Set when a text was shortened. */
     readonly is_truncated?: true;

@@ -1,9 +1,10 @@
 import { basename } from 'node:path';
 import { checkedInteger } from './check.ts';
 import { deviceOf, type EventContext, metadataOf } from './context.ts';
-import type { EventBody, Process, ProcessActivity } from './event.ts';
+import type { EventBody, ProcessActivity } from './event.ts';
 import { finish } from './finish.ts';
 import { present } from './present.ts';
+import type { ObjectOf } from './schema/types.ts';
 
 /** A command that was run in the sandbox at a caller's request. */
 export type ExecInput = {
@@ -81,7 +82,7 @@ export function execExited(
   );
 }
 
-function processOf(context: EventContext, input: ExecInput): Process {
+function processOf(context: EventContext, input: ExecInput): ObjectOf<'process'> & ProcessActivity['process'] {
   return present({
     uid: `${context.sandboxId}/${input.execId}`,
     pid: input.pid === undefined ? undefined : checkedInteger(input.pid, 'pid', 1, 0x7fffffff),

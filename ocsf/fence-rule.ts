@@ -1,7 +1,7 @@
 import { checkedInteger } from './check.ts';
 import type { EventContext } from './context.ts';
-import type { Actor, FirewallRule } from './event.ts';
 import { present } from './present.ts';
+import type { ObjectOf } from './schema/types.ts';
 
 /** How the fence refuses a packet. Source: nft(8), REJECT STATEMENT. */
 export type Verdict = 'tcp-reset' | 'icmpx-admin-prohibited' | 'drop';
@@ -22,7 +22,7 @@ export const statusCodes: Readonly<Record<Verdict, string>> = {
 };
 
 /** OCSF `firewall_rule` of a rule of the fence; without a verdict it counts as a reject. */
-export function fenceRuleOf(context: EventContext, rule: FenceRule, verdict?: Verdict): FirewallRule {
+export function fenceRuleOf(context: EventContext, rule: FenceRule, verdict?: Verdict): ObjectOf<'firewall_rule'> {
   return present({
     name: rule.name,
     uid: rule.uid,
@@ -34,7 +34,7 @@ export function fenceRuleOf(context: EventContext, rule: FenceRule, verdict?: Ve
 }
 
 /** OCSF `actor` of a socket's owner, when the kernel's line names one. */
-export function kernelUser(uid: number | undefined, gid: number | undefined): Actor | undefined {
+export function kernelUser(uid: number | undefined, gid: number | undefined): ObjectOf<'actor'> | undefined {
   if (uid === undefined) return undefined;
   return {
     user: present({

@@ -1,51 +1,56 @@
 import { TapwardenError } from '../base/index.ts';
-import { categories, classes, profiles } from './classes.ts';
-import { enums } from './enums.ts';
-import type { EventBody, EventDraft, JsonObject, JsonValue, Observable } from './event.ts';
+import type { EventBody, EventDraft, JsonObject, JsonValue } from './event.ts';
+import { observablesOf } from './observables.ts';
+import { eventCategories, eventClasses } from './schema/classes.ts';
+import { classMembers, objectMembers } from './schema/lookup.ts';
+import { profiles } from './schema/profiles.ts';
+import { type Attribute, isEventClassUid, type Members } from './schema/table.ts';
+import { defaultVersion, isSchemaVersion, type SchemaVersion, schemaVersions } from './schema/versions.ts';
 
 /** Characters that a text of an event may have at most; other attributes have {@link defaultMaxLength}. */
 const maxLengths: Readonly<Record<string, number>> = { cmd_line: 4096, raw_data: 4096, hostname: 255 };
 const defaultMaxLength = 1024;
+/** Levels of objects; deeper than this nothing can be meant. */
+const maxDepth = 32;
 
-/** The attributes that become observables, and the observable's type. */
-const observablePaths = {
-  'device.uid': 47,
-  'actor.user.uid': 31,
-  'process.name': 9,
-  'process.pid': 15,
-  'process.cmd_line': 13,
-  'src_endpoint.ip': 2,
-  'dst_endpoint.ip': 2,
-  'dst_endpoint.hostname': 1,
-  'dst_endpoint.port': 11,
-} as const;
+/** What is found on the way through a draft. */
+type Walk = {
+  readonly version: SchemaVersion;
+  readonly profiles: Set<string>;
+  removedBytes: number;
+};
 
 /**
  * Completes a draft with all that follows from it: names of class, category, activity and type, the caption beside
- * each id, `metadata.profiles`, and `observables`.
+ * each id, `metadata.version` and `metadata.profiles`, and `observables`.
  *
  * Scalars stand before objects and `time` stands first, because Splunk takes the first `"time":` of a line. Texts are
  * bounded, and `metadata.is_truncated` says when one was; lone surrogates become U+FFFD, so that the line is UTF-8.
  * What is `undefined` is absent from the result.
  *
- * @throws BUG when a builder wrote `null`, a number that is not finite or too large, or an id that the tables lack
+ * @throws EVENT_INVALID when class, activity or version are unknown, or there is a `null`, a number that is not finite
+ * or too large, an id that the table has not, or an id 99 without its label
  */
 export function finish<Draft extends EventDraft>(draft: Draft): EventBody<Draft> {
-  const shortened = { bytes: 0 };
-  const { metadata, unmapped, ...attributes } = complete(draft as unknown as JsonObject, '', shortened);
-  const named = Object.entries({ ...namesOf(draft), ...attributes });
-  const scalars = named.filter(([, value]) => typeof value !== 'object');
-  const objects = named.filter(([, value]) => typeof value === 'object');
+  const version = versionOf(draft);
+  if (!isEventClassUid(draft.class_uid)) throw invalid('class_uid', 'is no class of the table', draft.class_uid);
+  const walk: Walk = { version, profiles: new Set(draft.metadata.profiles), removedBytes: 0 };
+  const members = classMembers(draft.class_uid, version);
+  const { metadata, observables, unmapped, ...attributes } = completeObject(draft, members, '', 0, walk);
+  const scalars: Record<string, JsonValue | undefined> = { time: draft.time };
+  const objects: Record<string, JsonValue | undefined> = {};
+  const named = { ...namesOf(draft, members), ...attributes };
+  for (const [key, value] of Object.entries(named)) (typeof value === 'object' ? objects : scalars)[key] = value;
+  const found = [...((observables ?? []) as readonly JsonObject[]), ...observablesOf(attributes, version)];
   const body = {
-    time: draft.time,
-    ...Object.fromEntries(scalars),
-    metadata: { ...(metadata as JsonObject), profiles: profilesOf(draft) },
-    ...Object.fromEntries(objects),
-    observables: observablesOf(attributes),
+    ...scalars,
+    metadata: { ...withVersion(metadata as JsonObject, version), profiles: inOrder(walk.profiles) },
+    ...objects,
+    ...(found.length === 0 ? {} : { observables: found }),
     ...(unmapped === undefined ? {} : { unmapped }),
   };
   // The walk is over JSON; that it kept every attribute of the draft is what the cast says and the tests prove.
-  return (shortened.bytes === 0 ? body : markTruncated(body, shortened.bytes)) as unknown as EventBody<Draft>;
+  return (walk.removedBytes === 0 ? body : markTruncated(body, walk.removedBytes)) as unknown as EventBody<Draft>;
 }
 
 /** Sets `metadata.is_truncated` and the size that the event had while `removedBytes` more were in it. */
@@ -56,101 +61,117 @@ export function markTruncated<E extends { readonly metadata: object }>(event: E,
   return { ...event, metadata: { ...event.metadata, is_truncated: true, untruncated_size: untruncated } };
 }
 
-function namesOf(draft: EventDraft): JsonObject {
-  const facts = classes[draft.class_uid];
-  const activities: Readonly<Record<number, string>> = facts.activities;
-  const activity = activities[draft.activity_id];
-  if (activity === undefined) throw bug(`class ${draft.class_uid} has no activity ${draft.activity_id}`);
+/** Puts U+FFFD in place of halves of surrogates, which UTF-8 cannot hold. */
+export function wellFormed(text: string): string {
+  return /[\ud800-\udfff]/.test(text) ? text.replace(/\p{Surrogate}/gu, '\ufffd') : text;
+}
+
+function versionOf({ metadata }: EventDraft): SchemaVersion {
+  const version: unknown = metadata?.version ?? defaultVersion;
+  if (isSchemaVersion(version)) return version;
+  throw invalid('metadata.version', `must be one of ${schemaVersions.join(', ')}`, version);
+}
+
+/** The version stands first, where a reader of the line looks for it. */
+function withVersion(metadata: JsonObject, version: SchemaVersion): JsonObject {
+  return { version, ...metadata };
+}
+
+function namesOf(draft: EventDraft, members: Members): JsonObject {
+  const { caption, category } = eventClasses[draft.class_uid];
+  const activity = members.attributes.get('activity_id')?.values?.get(draft.activity_id);
   return {
     class_uid: draft.class_uid,
-    class_name: facts.caption,
-    category_uid: facts.category,
-    category_name: categories[facts.category],
+    class_name: caption,
+    category_uid: category,
+    category_name: eventCategories[category],
     activity_id: draft.activity_id,
-    activity_name: activity,
+    activity_name: draft.activity_name ?? activity,
     type_uid: draft.class_uid * 100 + draft.activity_id,
-    type_name: `${facts.caption}: ${activity}`,
+    type_name: `${caption}: ${activity}`,
   };
 }
 
-function complete(value: JsonObject, path: string, shortened: { bytes: number }): JsonObject {
+/** Profiles in the order of the table, and what else the caller named after them. */
+function inOrder(found: ReadonlySet<string>): readonly string[] {
+  const ordered = Object.keys(profiles).filter((profile) => found.has(profile));
+  return [...ordered, ...[...found].filter((profile) => !ordered.includes(profile))];
+}
+
+function completeObject(
+  value: object,
+  members: Members | undefined,
+  path: string,
+  depth: number,
+  walk: Walk,
+): Record<string, JsonValue> {
+  if (depth > maxDepth) throw invalid(path, `is nested deeper than ${maxDepth} levels`, 'object');
   const result: Record<string, JsonValue> = {};
   for (const [key, part] of Object.entries(value)) {
     if (part === undefined) continue;
+    const attribute = members?.attributes.get(key);
+    if (attribute?.profile !== undefined) walk.profiles.add(attribute.profile);
     const here = path === '' ? key : `${path}.${key}`;
-    result[key] = completeValue(part, key, here, shortened);
-    const caption = here.startsWith('unmapped.') ? undefined : captionOf(path, key, part);
-    if (caption !== undefined) result[caption.key] ??= caption.text;
+    result[key] = completeValue(part, attribute, key, here, depth, walk);
+    if (attribute?.sibling !== undefined) addCaption(attribute, part, value, here, result);
   }
   return result;
 }
 
-function completeValue(value: JsonValue, key: string, path: string, shortened: { bytes: number }): JsonValue {
+function completeValue(
+  value: unknown,
+  attribute: Attribute | undefined,
+  key: string,
+  path: string,
+  depth: number,
+  walk: Walk,
+): JsonValue {
   switch (typeof value) {
     case 'string':
-      return boundText(value, maxLengths[key] ?? defaultMaxLength, shortened);
+      return boundText(value, maxLengths[key] ?? defaultMaxLength, walk);
     case 'boolean':
       return value;
     case 'number':
       if (Number.isFinite(value) && Math.abs(value) <= Number.MAX_SAFE_INTEGER) return value;
-      throw bug(`${path} is ${value}`);
+      throw invalid(path, 'must be a finite number that every reader holds exactly', value);
     case 'object':
-      if (value === null) throw bug(`${path} is null`);
-      if (isList(value)) return value.map((item, index) => completeValue(item, key, `${path}[${index}]`, shortened));
-      return complete(value, path, shortened);
+      if (value === null) throw invalid(path, 'is null: OCSF says absent by leaving out', value);
+      if (Array.isArray(value)) {
+        return value.map((item, at) => completeValue(item, attribute, key, `${path}[${at}]`, depth + 1, walk));
+      }
+      return completeObject(value, attribute && objectMembers(attribute.type, walk.version), path, depth + 1, walk);
     default:
-      throw bug(`${path} is of type ${typeof value}`);
+      throw invalid(path, `is a ${typeof value}, which JSON has not`, typeof value);
   }
 }
 
-/** The caption of an id attribute and the attribute that it belongs into; `undefined` when `key` is no enum. */
-function captionOf(
+/** Puts the caption beside an id. A caption that the caller gave stays, for the validator to judge. */
+function addCaption(
+  { sibling = '', values }: Attribute,
+  id: unknown,
+  holder: object,
   path: string,
-  key: string,
-  id: JsonValue,
-): { readonly key: string; readonly text: string } | undefined {
-  // Names of class, category and activity come from the class; every other number that ends in _id is an enum.
-  if (!key.endsWith('_id') || typeof id !== 'number' || (path === '' && key === 'activity_id')) return undefined;
-  const holder = path.slice(path.lastIndexOf('.') + 1);
-  const table: Readonly<
-    Record<string, { readonly caption: string; readonly values: Readonly<Record<number, string>> }>
-  > = enums;
-  const found = table[`${holder}.${key}`] ?? table[key];
-  const text = found?.values[id];
-  if (found === undefined || text === undefined) throw bug(`${path}.${key} has no caption for ${id}`);
-  return { key: found.caption, text };
+  result: Record<string, JsonValue>,
+): void {
+  if (values === undefined || Array.isArray(id)) return;
+  const given: unknown = Reflect.get(holder, sibling);
+  if (!values.has(id)) throw invalid(path, 'is no value of its enum', id);
+  if (given !== undefined) return;
+  if (id === 99) throw invalid(path, `is 99, which demands its label in ${sibling}`, id);
+  const caption = values.get(id);
+  if (caption !== undefined && sibling !== '') result[sibling] = caption;
 }
 
-function boundText(text: string, maxLength: number, shortened: { bytes: number }): string {
+function boundText(text: string, maxLength: number, walk: Walk): string {
   const kept = text.length > maxLength ? text.slice(0, maxLength) : text;
-  if (kept !== text) shortened.bytes += Buffer.byteLength(text) - Buffer.byteLength(kept);
-  return kept.replace(/\p{Surrogate}/gu, '\ufffd');
+  if (kept !== text) walk.removedBytes += Buffer.byteLength(text) - Buffer.byteLength(kept);
+  return wellFormed(kept);
 }
 
-function profilesOf(draft: EventDraft): readonly string[] {
-  const own: readonly string[] = classes[draft.class_uid].ownAttributes;
-  const used = new Set(Object.entries(draft).flatMap(([key, value]) => (value === undefined ? [] : [key])));
-  return Object.entries(profiles)
-    .filter(([, attributes]) => attributes.some((attribute) => used.has(attribute) && !own.includes(attribute)))
-    .map(([profile]) => profile);
-}
-
-function observablesOf(event: JsonObject): readonly Observable[] {
-  return Object.entries(observablePaths).flatMap(([name, typeId]) => {
-    const value = name.split('.').reduce<JsonValue | undefined>(memberOf, event);
-    if (typeof value !== 'string' && typeof value !== 'number') return [];
-    return [{ name, type_id: typeId, type: enums['observables.type_id'].values[typeId], value: String(value) }];
+function invalid(path: string, rule: string, value: unknown): TapwardenError {
+  return new TapwardenError('EVENT_INVALID', {
+    message: `No event can be made: ${path} ${rule}: current value is ${String(value).slice(0, 100)}`,
+    hint: 'Correct what it was made from.',
+    details: { path },
   });
-}
-
-function memberOf(value: JsonValue | undefined, key: string): JsonValue | undefined {
-  return typeof value === 'object' && !isList(value) ? value[key] : undefined;
-}
-
-function isList(value: JsonValue): value is readonly JsonValue[] {
-  return Array.isArray(value);
-}
-
-function bug(what: string): TapwardenError {
-  return new TapwardenError('BUG', { message: `An event cannot be finished: ${what}` });
 }

@@ -1,6 +1,6 @@
 import { checkedInteger } from './check.ts';
 import { deviceOf, type EventContext, metadataOf } from './context.ts';
-import type { BaseEvent, EventBody } from './event.ts';
+import type { BaseEvent, EventBody, EventLogActivity } from './event.ts';
 import { finish } from './finish.ts';
 
 /** The fence stands, but its refusals leave no log line. */
@@ -24,6 +24,14 @@ export type TelemetryGapInput = {
   readonly source: string;
 };
 
+/** Events that were made and are not in the log. */
+export type EventsDroppedInput = {
+  /** Epoch milliseconds by the host's clock, when the log was written again. */
+  readonly time: number;
+  /** Events, at least 1. */
+  readonly dropped: number;
+};
+
 /**
  * Attempts are refused and counted, but not told one by one: Base Event `fence-unlogged`, severity High.
  *
@@ -33,41 +41,66 @@ export type TelemetryGapInput = {
 export function fenceUnlogged(context: EventContext, input: FenceUnloggedInput): EventBody<BaseEvent> {
   return finish<BaseEvent>({
     ...commonOf(context, input.time, 'fence-unlogged'),
+    class_uid: 0,
     message: 'The fence refuses packets without a log line for each',
+    metadata: metadataOf(context, 'fence', 'fence-unlogged'),
     status_detail: `No log lines: ${input.reason}. Attempts are counted in total and not told one by one; load the missing kernel feature, or run without --allow-unlogged.`,
   });
 }
 
 /**
- * Records of the fence were lost: Base Event `telemetry-gap`, severity High, with the gap in `unmapped.loss`. It has no
- * `count`, because the counters tell how many packets the lost records stood for.
+ * Records of the fence were lost: Event Log Activity `telemetry-gap`, severity High, with the gap in `unmapped.loss`. It
+ * has no `count`, because the counters tell how many packets the lost records stood for.
+ *
+ * The schema has an activity for a log that was cleared or stopped, and none for one that went on and lost records.
  *
  * @throws EVENT_INVALID when a number is out of its range
- * Source: OCSF base_event (0)
+ * Source: OCSF event_log_actvity (1008)
  */
-export function telemetryGap(context: EventContext, input: TelemetryGapInput): EventBody<BaseEvent> {
+export function telemetryGap(context: EventContext, input: TelemetryGapInput): EventBody<EventLogActivity> {
   const missing = checkedInteger(input.missing, 'missing', 1);
   const first = checkedInteger(input.first, 'first');
   const last = checkedInteger(input.last, 'last', first);
-  const common = commonOf(context, input.time, 'telemetry-gap');
-  return finish<BaseEvent>({
-    ...common,
+  return finish<EventLogActivity>({
+    ...commonOf(context, input.time, 'telemetry-gap'),
+    class_uid: 1008,
     message: `${missing} record${missing === 1 ? '' : 's'} of the fence lost`,
     status_detail: `Records ${first} to ${last} of ${input.source} were overwritten before they were read; packets that they told of are in the aggregate counts.`,
-    metadata: { ...common.metadata, labels: ['loss:possible'] },
+    log_name: input.source,
+    log_provider: 'kernel',
+    metadata: metadataOf(context, 'fence', 'telemetry-gap', { labels: ['loss:possible'] }),
     unmapped: { loss: { source: input.source, missing_records: missing, first, last } },
   });
 }
 
-function commonOf(context: EventContext, time: number, name: 'fence-unlogged' | 'telemetry-gap') {
+/**
+ * The disk took no events, and more came than could be held: Event Log Activity `events-dropped`, severity High, with
+ * their number in `unmapped.loss`. They used up no sequence number.
+ *
+ * @throws EVENT_INVALID when a number is out of its range
+ * Source: OCSF event_log_actvity (1008)
+ */
+export function eventsDropped(context: EventContext, input: EventsDroppedInput): EventBody<EventLogActivity> {
+  const dropped = checkedInteger(input.dropped, 'dropped', 1);
+  return finish<EventLogActivity>({
+    ...commonOf(context, input.time, 'events-dropped'),
+    class_uid: 1008,
+    message: `${dropped} event${dropped === 1 ? '' : 's'} dropped`,
+    status_detail: `The log could not be written, and more events came than are held; make room on its disk. Packets that they told of are in the counts of the run.`,
+    log_name: context.logName,
+    log_provider: 'tapwarden',
+    metadata: metadataOf(context, 'driver', 'events-dropped', { labels: ['loss:possible'] }),
+    unmapped: { loss: { source: context.logName, missing_events: dropped } },
+  });
+}
+
+function commonOf(context: EventContext, time: number, name: 'fence-unlogged' | 'telemetry-gap' | 'events-dropped') {
   return {
     time: checkedInteger(time, 'time'),
-    class_uid: 0 as const,
     activity_id: 99 as const,
     activity_name: name,
     severity_id: 4 as const,
     status_id: 2 as const,
-    metadata: metadataOf(context, 'fence', name),
     device: deviceOf(context),
   };
 }

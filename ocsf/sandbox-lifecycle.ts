@@ -21,6 +21,8 @@ export type RunCounts = {
   readonly attempts: number;
   /** Refused packets without an event of their own; `null` where nobody knows. */
   readonly lost: number | null;
+  /** Events that were not valid OCSF, and are carried by an `event-invalid` each. @default 0 */
+  readonly invalid?: number;
 };
 
 /** A sandbox that has ended. */
@@ -81,6 +83,7 @@ export function sandboxStopped(context: EventContext, input: SandboxStoppedInput
         denied: checkedInteger(input.counts.denied, 'counts.denied'),
         attempts: checkedInteger(input.counts.attempts, 'counts.attempts'),
         ...(lost === null ? {} : { lost }),
+        invalid: checkedInteger(input.counts.invalid ?? 0, 'counts.invalid'),
       },
       ...(input.slot === undefined ? {} : { slot: input.slot }),
       complete,

@@ -1,4 +1,6 @@
-import { quoteText } from '../base/index.ts';
+import { activityCaptions, captions, classNames } from './captions.ts';
+import { endOf, objectOf } from './short-object.ts';
+import { at, numberAt, prefixed, safeText, shortLimits, textAt, word, wordAt } from './short-text.ts';
 
 /** How a line is rendered. */
 export type ShorthandOptions = {
@@ -6,10 +8,40 @@ export type ShorthandOptions = {
   readonly color?: boolean;
 };
 
-const maxFieldLength = 255;
-const maxSentenceLength = 400;
+/**
+ * What a person wants to know of an event. Every text is on one line, escaped, quoted where it holds spaces, and bounded;
+ * it is empty where the event says nothing.
+ */
+export type ShortFields = {
+  /** ISO 8601 in UTC, or `?`. */
+  readonly time: string;
+  /** Class and activity. Example: `network/refuse`. */
+  readonly kind: string;
+  /** Upper case. Example: `MEDIUM`. */
+  readonly severity: string;
+  /** Example: `denied`. `-` where there is none. */
+  readonly verdict: string;
+  /** The sandbox, its exec, user and program. Example: `vm1 exec=exec-1 uid=1000`. */
+  readonly subject: string;
+  /** What it was done to. Example: `tcp 203.0.113.10:4444`. */
+  readonly object: string;
+  /** The rule that decided. */
+  readonly rule: string;
+  /** Why, and what to change: sentences in quotes. */
+  readonly why: string;
+  /** How often, and sums. Example: `x37/59.5s`. */
+  readonly counts: string;
+  /** Labels and techniques in brackets. Example: `[T1571 origin:unverified]`. */
+  readonly flags: string;
+};
 
-const classNames: Readonly<Record<number, string>> = { 0: 'base', 1007: 'process', 4001: 'network', 6002: 'sandbox' };
+/** A line of {@link renderShort} has at most this many characters, the sequences of colours apart. */
+export const maxShortLength = 6000;
+
+/** Classes whose message says in a sentence what the object of the line says already. */
+const toldByObject: ReadonlySet<number> = new Set([1007, 4001, 4002, 4003]);
+const maxLabels = 8;
+const maxAttacks = 4;
 
 const severityColors: Readonly<Record<number, string>> = { 3: '33', 4: '31', 5: '31;1', 6: '31;1' };
 const verdictColors: Readonly<Record<string, string>> = {
@@ -26,25 +58,50 @@ const verdictColors: Readonly<Record<string, string>> = {
  * escaped and bounded.
  *
  * Example: `2026-09-21T14:13:20.123Z network/refuse MEDIUM denied vm1 uid=1000 > tcp 203.0.113.10:4444 rule=tcp
- * "Only the proxy leads out; …" [origin:unverified]`
+ * "Only the proxy leads out; …" [T1571 origin:unverified]`
  */
 export function renderShort(event: unknown, options: ShorthandOptions = {}): string {
-  if (typeof event !== 'object' || event === null || Array.isArray(event)) return `not an event: ${field(event)}`;
-  const verdict = verdictOf(event);
-  const severity = textAt(event, 'severity') ?? '?';
+  if (typeof event !== 'object' || event === null || Array.isArray(event)) {
+    return `not an event: ${safeText(event, shortLimits.sentence)}`;
+  }
+  const { time, kind, severity, verdict, subject, object, rule, why, counts, flags } = shortFields(event);
   return [
-    timeOf(at(event, 'time')),
-    kindOf(event),
-    paint(severity.toUpperCase(), severityColors[numberAt(event, 'severity_id') ?? -1], options),
-    paint(verdict, verdictColors[verdict], options),
-    subjectOf(event),
-    ...objectOf(event),
-    ...prefixed('rule=', textAt(event, 'firewall_rule.name')),
-    ...sentenceOf(event),
-    ...countOf(event),
-    ...sumsOf(event),
-    ...flagsOf(event),
+    time,
+    kind,
+    paintSeverity(severity, event, options),
+    paintVerdict(verdict, options),
+    subject,
+    ...(object === '' ? [] : ['>', object]),
+    ...(rule === '' ? [] : [`rule=${rule}`]),
+    ...[why, counts, flags].filter((part) => part !== ''),
   ].join(' ');
+}
+
+/** The parts of the line, for other forms of it. Total, as {@link renderShort} is. */
+export function shortFields(event: object): ShortFields {
+  const object = objectOf(event);
+  return {
+    time: timeOf(at(event, 'time')),
+    kind: kindOf(event),
+    severity: captionOf(event, 'severity').toUpperCase(),
+    verdict: verdictOf(event),
+    subject: subjectOf(event),
+    object: object.join(' '),
+    rule: textAt(event, ['firewall_rule.name', 'firewall_rule.uid', 'finding_info.analytic.name']) ?? '',
+    why: whyOf(event, object.length > 0).join(' '),
+    counts: [...countOf(event), ...trafficOf(event), ...sumsOf(event)].join(' '),
+    flags: flagsOf(event),
+  };
+}
+
+/** A severity as {@link shortFields} gives it, in the colour of its level. */
+export function paintSeverity(text: string, event: object, options: ShorthandOptions): string {
+  return paint(text, severityColors[numberAt(event, 'severity_id') ?? -1], options);
+}
+
+/** A verdict as {@link shortFields} gives it, in its colour. Spaces around it do not matter. */
+export function paintVerdict(text: string, options: ShorthandOptions): string {
+  return paint(text, verdictColors[text.trim()], options);
 }
 
 function timeOf(time: unknown): string {
@@ -54,53 +111,56 @@ function timeOf(time: unknown): string {
 }
 
 function kindOf(event: object): string {
-  const uid = numberAt(event, 'class_uid');
-  const name = uid === undefined ? undefined : classNames[uid];
-  const activity = (textAt(event, 'activity_name') ?? '?').toLowerCase();
-  return `${name ?? (textAt(event, 'class_name') ?? '?').toLowerCase()}/${activity}`;
+  const uid = numberAt(event, 'class_uid') ?? -1;
+  const activity = activityCaptions.get(uid)?.get(numberAt(event, 'activity_id') ?? -1);
+  const name = wordAt(event, 'activity_name') ?? (activity === undefined ? '?' : word(activity));
+  const className = classNames.get(uid)?.short ?? wordAt(event, 'class_name') ?? (uid === -1 ? '?' : `class-${uid}`);
+  return `${className}/${name}`;
+}
+
+/** The caption beside an id; from our own table where the event, which need not have it, leaves it out. */
+function captionOf(event: object, name: keyof typeof captions): string {
+  const caption = captions[name].get(numberAt(event, `${name}_id`) ?? -1);
+  return wordAt(event, name) ?? caption?.toLowerCase() ?? '?';
 }
 
 function verdictOf(event: object): string {
   // A request that the policy allowed and the network did not.
   if (at(event, 'action_id') === 1 && at(event, 'status_id') === 2) return 'failed';
-  return (textAt(event, 'action') ?? textAt(event, 'status') ?? '-').toLowerCase();
+  const action = captionOf(event, 'action');
+  if (action !== '?') return action;
+  // The ids of a finding's status mean something else, so only its own caption is shown.
+  const status = at(event, 'class_uid') === 2004 ? (wordAt(event, 'status') ?? '?') : captionOf(event, 'status');
+  return status === '?' ? '-' : status;
 }
 
 function subjectOf(event: object): string {
-  const user = textAt(event, 'actor.user.uid') ?? textAt(event, 'process.user.uid');
-  const exec = textAt(event, 'unmapped.exec.id');
-  return [textAt(event, 'device.uid') ?? '-', ...prefixed('exec=', exec), ...prefixed('uid=', user)].join(' ');
+  const device = textAt(event, ['device.uid', 'device.hostname', 'device.name', 'device.ip', 'resources.0.uid']);
+  const program = textAt(event, ['actor.process.name', 'actor.process.file.path']);
+  const pid = numberAt(event, 'actor.process.pid');
+  return [
+    device ?? textAt(event, 'evidences.0.device.uid') ?? endOf(event, 'src_endpoint') ?? '-',
+    ...prefixed('exec=', textAt(event, 'unmapped.exec.id')),
+    ...prefixed('uid=', textAt(event, ['actor.user.uid', 'actor.process.user.uid', 'process.user.uid'])),
+    ...prefixed('proc=', program === undefined ? pid : `${program}${pid === undefined ? '' : `(${pid})`}`),
+  ].join(' ');
 }
 
-function objectOf(event: object): readonly string[] {
-  const command = textAt(event, 'process.cmd_line');
-  if (command !== undefined) return ['>', command, ...prefixed('', textAt(event, 'status_code'))];
-  const end = endOf(event);
-  const protocol = protocolOf(event);
-  if (end === undefined && protocol === undefined) return [];
-  const via = prefixed('via ', textAt(event, 'proxy_endpoint.name'));
-  return ['>', protocol ?? '-', end ?? '(no destination)', ...via];
-}
-
-function protocolOf(event: object): string | undefined {
-  const name = textAt(event, 'connection_info.protocol_name');
-  return name !== undefined && /^\d+$/.test(name) ? `protocol-${name}` : name;
-}
-
-function endOf(event: object): string | undefined {
-  const ip = textAt(event, 'dst_endpoint.ip');
-  const host = textAt(event, 'dst_endpoint.hostname') ?? (ip?.includes(':') === true ? `[${ip}]` : ip);
-  if (host === undefined) return undefined;
-  const port = numberAt(event, 'dst_endpoint.port');
-  return port === undefined ? host.replace(/^\[(.*)\]$/, '$1') : `${host}:${port}`;
-}
-
-function sentenceOf(event: object): readonly string[] {
-  const sentence = at(event, 'status_detail');
-  if (typeof sentence === 'string') return [quoteText(sentence, maxSentenceLength)];
-  const shownOtherwise = endOf(event) !== undefined || at(event, 'process.cmd_line') !== undefined;
+/** Why, and what to change; the message where it says more than the line does already. */
+function whyOf(event: object, hasObject: boolean): readonly string[] {
+  const reason = ['status_detail', 'finding_info.desc'].map((path) => at(event, path)).find(isText);
   const message = at(event, 'message');
-  return shownOtherwise || typeof message !== 'string' ? [] : [quoteText(message, maxSentenceLength)];
+  const told = toldByObject.has(numberAt(event, 'class_uid') ?? -1) && hasObject;
+  const why = reason ?? (told || !isText(message) ? undefined : message);
+  const remedy = at(event, 'remediation.desc');
+  return [
+    ...(why === undefined ? [] : [safeText(why, shortLimits.sentence)]),
+    ...(isText(remedy) ? [`fix=${safeText(remedy, shortLimits.sentence)}`] : []),
+  ];
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
 }
 
 function countOf(event: object): readonly string[] {
@@ -110,6 +170,12 @@ function countOf(event: object): readonly string[] {
   return [duration === undefined ? `x${count}` : `x${count}/${duration / 1000}s`];
 }
 
+/** What went both ways, where somebody counted it. */
+function trafficOf(event: object): readonly string[] {
+  const [inward, outward] = [numberAt(event, 'traffic.bytes_in'), numberAt(event, 'traffic.bytes_out')];
+  return inward === undefined || outward === undefined ? [] : [`in=${inward}`, `out=${outward}`];
+}
+
 /** The sums that the stop of a sandbox carries. */
 function sumsOf(event: object): readonly string[] {
   return ['allowed', 'denied', 'attempts', 'lost'].flatMap((name) =>
@@ -117,42 +183,21 @@ function sumsOf(event: object): readonly string[] {
   );
 }
 
-function flagsOf(event: object): readonly string[] {
+function flagsOf(event: object): string {
+  const attacks = at(event, 'attacks') ?? at(event, 'finding_info.attacks');
+  const techniques = Array.isArray(attacks) ? attacks.slice(0, maxAttacks).map(techniqueOf) : [];
   const labels = at(event, 'metadata.labels');
-  const flags = Array.isArray(labels) ? labels.slice(0, 8).map(field) : [];
-  const all = at(event, 'metadata.is_truncated') === true ? [...flags, 'truncated'] : flags;
-  return all.length === 0 ? [] : [`[${all.join(' ')}]`];
+  const flags = Array.isArray(labels)
+    ? labels.slice(0, maxLabels).map((label) => safeText(label, shortLimits.name))
+    : [];
+  const truncated = at(event, 'metadata.is_truncated') === true ? ['truncated'] : [];
+  const all = [...techniques.filter((uid) => uid !== undefined), ...flags, ...truncated];
+  return all.length === 0 ? '' : `[${all.join(' ')}]`;
 }
 
-/** The value at a path of own properties, or `undefined`. */
-function at(event: object, path: string): unknown {
-  return path.split('.').reduce<unknown>((value, key) => {
-    return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
-      ? Reflect.get(value, key)
-      : undefined;
-  }, event);
-}
-
-/** A text or number at a path, made safe to print; `undefined` when there is none. */
-function textAt(event: object, path: string): string | undefined {
-  const value = at(event, path);
-  return typeof value === 'string' || typeof value === 'number' ? field(value) : undefined;
-}
-
-function numberAt(event: object, path: string): number | undefined {
-  const value = at(event, path);
-  return typeof value === 'number' ? value : undefined;
-}
-
-function field(value: unknown): string {
-  return quoteText(
-    typeof value === 'string' ? value : (JSON.stringify(value) ?? '?').slice(0, 4 * maxFieldLength),
-    maxFieldLength,
-  );
-}
-
-function prefixed(prefix: string, text: string | undefined): readonly string[] {
-  return text === undefined ? [] : [`${prefix}${text}`];
+function techniqueOf(attack: unknown): string | undefined {
+  if (typeof attack !== 'object' || attack === null) return undefined;
+  return textAt(attack, ['sub_technique.uid', 'technique.uid', 'tactic.uid']);
 }
 
 function paint(text: string, color: string | undefined, options: ShorthandOptions): string {

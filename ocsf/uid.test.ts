@@ -20,6 +20,18 @@ test('createUidSource: uids sort as they were made, whatever the clock does', (t
   for (const uid of uids) t.regex(uid, /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/);
 });
 
+test('createUidSource: the random part counts over its middle, and over its end into the next millisecond', (t) => {
+  const middle = Uint8Array.from([0, 0, 0, 0, 7, 255, 255, 255, 255, 255]);
+  const next = createUidSource({ now: () => 1469918176385, randomBytes: () => middle });
+  t.deepEqual(
+    [next(), next(), next()],
+    ['01ARYZ6S410000000' + '7ZZZZZZZZ', '01ARYZ6S410000000' + '800000000', '01ARYZ6S410000000' + '800000001'],
+  );
+  const ends = [new Uint8Array(10).fill(255), new Uint8Array(10)];
+  const last = createUidSource({ now: () => 1469918176385, randomBytes: () => ends.shift() ?? middle });
+  t.deepEqual([last(), last()], [`01ARYZ6S41${'Z'.repeat(16)}`, `01ARYZ6S42${'0'.repeat(16)}`]);
+});
+
 test('createUidSource: a clock out of range still gives a uid', (t) => {
   for (const now of [-5, 2 ** 60]) {
     t.regex(createUidSource({ now: () => now, randomBytes: (size) => new Uint8Array(size) })(), /^[0-7]/);

@@ -1,6 +1,6 @@
 const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const maxTime = 2 ** 48 - 1;
-const maxRandom = 2n ** 80n - 1n;
+const maxUpper = 2n ** 60n - 1n;
 
 /** What a uid is made from. */
 export type UidParts = {
@@ -17,21 +17,38 @@ export type UidParts = {
  */
 export function createUidSource(parts: UidParts): () => string {
   let time = -1;
-  let random = 0n;
+  /** The upper 60 of the 80 random bits. */
+  let upper = 0n;
+  /** The lower 20, which are counted up within a millisecond. */
+  let lower = 0;
+  /** The text of all but the lower bits: it changes once a millisecond at most. */
+  let prefix = '';
+  const begin = (at: number): void => {
+    const random = bigintOf(parts.randomBytes(10));
+    time = at;
+    upper = random >> 20n;
+    lower = Number(random & 0xfffffn);
+    prefix = encode(BigInt(time), 10) + encode(upper, 12);
+  };
   return () => {
     const now = Math.min(Math.max(Math.trunc(parts.now()), 0), maxTime);
     if (now > time) {
-      time = now;
-      random = bigintOf(parts.randomBytes(10));
-    } else if (random < maxRandom) {
-      random += 1n;
+      begin(now);
+    } else if (lower < 0xfffff) {
+      lower += 1;
+    } else if (upper < maxUpper) {
+      upper += 1n;
+      lower = 0;
+      prefix = encode(BigInt(time), 10) + encode(upper, 12);
     } else {
-      time += 1;
-      random = bigintOf(parts.randomBytes(10));
+      begin(time + 1);
     }
-    return encode(BigInt(time), 10) + encode(random, 16);
+    return prefix + (pairs[lower >> 10] ?? '') + (pairs[lower & 1023] ?? '');
   };
 }
+
+/** All texts of ten bits. */
+const pairs = Array.from({ length: 1024 }, (_, value) => alphabet.charAt(value >> 5) + alphabet.charAt(value & 31));
 
 function bigintOf(bytes: Uint8Array): bigint {
   return bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);

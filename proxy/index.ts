@@ -1,3 +1,4 @@
+export { clientGoneStatus } from './admit.ts';
 export { type ProblemCode, problems } from './answer.ts';
 export { defaultLimits } from './context.ts';
 export { dialAddress } from './dial-address.ts';

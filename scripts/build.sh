@@ -8,9 +8,9 @@ cd "$(dirname "$0")/.."
 node_modules/.bin/tsc
 
 bundle() {
-  # The netlink package has native code, which cannot be bundled.
+  # The netlink package has native code, which cannot be bundled. The NATS client is large, and loaded by one command alone.
   node_modules/.bin/esbuild "$1" --bundle --platform=node --target=node20 --log-level=warning \
-    --external:netlink --outfile="$2" --allow-overwrite "${@:3}"
+    --external:netlink --external:'@nats-io/*' --outfile="$2" --allow-overwrite "${@:3}"
 }
 # The banner lets bundled CommonJS packages load Node's own modules.
 module() {

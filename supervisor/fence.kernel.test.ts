@@ -191,6 +191,7 @@ kernelTest('fenceRuleset() lets the proxy port pass, and the guest table nothing
   const server = start([...scratch.enter, process.execPath, '-e', script] as unknown as ['node'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  t.teardown(() => server.process.kill('SIGKILL'));
   await new Promise((resolve) => server.process.stdout?.once('data', resolve));
   t.is((await attempt('tcp', workloadNet.supervisorIp4, workloadNet.proxyPort)).outcome, 'ok');
   t.is((await attempt('tcp', workloadNet.supervisorIp4, 8080)).outcome, 'ECONNREFUSED');

@@ -34,6 +34,7 @@ function deniedRequestFact(outcome: Outcome): Fact | undefined {
     method: request.method.slice(0, 32),
     host: request.host.slice(0, 255),
     port: request.port,
+    path: request.path?.slice(0, 1024) ?? null,
     client: request.client,
     code: denial.code,
     reason: denial.reason.slice(0, 1024),

@@ -81,30 +81,28 @@ function parseTail(protocol: string, rest: string, fragment: boolean): Tail | un
   if (pattern !== undefined && detail === null && !fragment) return undefined;
   const own = owner.exec(rest.slice(detail?.[0].length ?? 0));
   if (own === null) return undefined;
-  const found = { ...detail?.groups, ...own.groups };
-  const read = (name: string, max: number, radix = 10): number | null | undefined => {
-    const text = found[name];
-    if (text === undefined) return null;
-    const value = Number.parseInt(text, radix);
-    return value <= max ? value : undefined;
+  const [found, owned] = [detail?.groups, own.groups];
+  const type = readNumber(found?.['type'], 255);
+  const code = readNumber(found?.['code'], 255);
+  const tail: Tail = {
+    sourcePort: readNumber(found?.['spt'], 65_535),
+    destinationPort: readNumber(found?.['dpt'], 65_535),
+    icmp: type === null || code === null ? null : { type, code },
+    tcpFlags: found?.['flags'] === undefined ? null : tcpFlagsOf(found['flags']),
+    uid: readNumber(owned?.['uid'], 0xffffffff),
+    gid: readNumber(owned?.['gid'], 0xffffffff),
+    mark: readNumber(owned?.['mark'], 0xffffffff, 16),
   };
-  const sourcePort = read('spt', 65_535);
-  const destinationPort = read('dpt', 65_535);
-  const type = read('type', 255);
-  const code = read('code', 255);
-  const uid = read('uid', 0xffffffff);
-  const gid = read('gid', 0xffffffff);
-  const mark = read('mark', 0xffffffff, 16);
-  if ([sourcePort, destinationPort, type, code, uid, gid, mark].includes(undefined)) return undefined;
-  return {
-    sourcePort: sourcePort ?? null,
-    destinationPort: destinationPort ?? null,
-    icmp: typeof type === 'number' && typeof code === 'number' ? { type, code } : null,
-    tcpFlags: found['flags'] === undefined ? null : tcpFlagsOf(found['flags']),
-    uid: uid ?? null,
-    gid: gid ?? null,
-    mark: mark ?? null,
-  };
+  const { sourcePort, destinationPort, uid, gid, mark } = tail;
+  const isInRange = !Number.isNaN((type ?? 0) + (code ?? 0) + (sourcePort ?? 0) + (destinationPort ?? 0));
+  return isInRange && !Number.isNaN((uid ?? 0) + (gid ?? 0) + (mark ?? 0)) ? tail : undefined;
+}
+
+/** `null` where there is no text, `NaN` where its number is above `max`. */
+function readNumber(text: string | undefined, max: number, radix = 10): number | null {
+  if (text === undefined) return null;
+  const value = Number.parseInt(text, radix);
+  return value <= max ? value : Number.NaN;
 }
 
 const flagBits: Readonly<Record<string, number>> = {
@@ -119,10 +117,9 @@ const flagBits: Readonly<Record<string, number>> = {
 };
 
 function tcpFlagsOf(words: string): number {
-  return words
-    .split(' ')
-    .filter((word) => word !== '')
-    .reduce((bits, word) => bits | (flagBits[word] ?? 0), 0);
+  let bits = 0;
+  for (const word of words.split(' ')) bits |= flagBits[word] ?? 0;
+  return bits;
 }
 
 function protocolNumber(name: string | undefined): number | undefined {

@@ -1,9 +1,11 @@
-import { mkdir, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, rename, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { dir } from 'tmp-promise';
 import { type RunResult, run, start } from '../../base/index.ts';
+import { until } from '../../e2e/support/until.ts';
 import { packageRoot } from '../package-info.ts';
+import { eventsCommand } from './events.ts';
 
 const program = join(packageRoot, 'bin', 'tapwarden.js');
 const anyStatus = [0, 1, 125];
@@ -102,4 +104,172 @@ test('tapwarden events: a log that is not there is one clear error', async (t) =
   t.regex(named.stderr, /^tapwarden: FILE_UNREADABLE: Cannot read the event log .*x\.jsonl: ENOENT/);
   const bad = await events(stateDir, '--sandbox', 'A B');
   t.regex(bad.stderr, /^tapwarden: NAME_INVALID/);
+});
+
+test('tapwarden events: --format json is --json', async (t) => {
+  const file = join(await folder(t), 'log.jsonl');
+  await writeFile(file, `${JSON.stringify(eventOf('a', 'one'))}\n`);
+  const [long, short] = await Promise.all([
+    events('/nonexistent', '--file', file, '--format', 'json'),
+    events('/nonexistent', '--file', file, '--json'),
+  ]);
+  t.is(long.stdout, `${JSON.stringify(eventOf('a', 'one'))}\n`);
+  t.deepEqual(short, long);
+});
+
+test('tapwarden events: reads the files that a log was rotated to before it, and names them in complaints', async (t) => {
+  const file = join(await folder(t), 'log.jsonl');
+  const numbered = (sequence: number): string =>
+    `${JSON.stringify({ ...eventOf('a', `event-${sequence}`), metadata: { sequence } })}\n`;
+  await writeFile(`${file}.000000000001`, `${numbered(1)}broken\n`);
+  await writeFile(`${file}.000000000002`, numbered(2));
+  await writeFile(file, `${numbered(3)}broken\n`);
+  const { status, stdout, stderr } = await events('/nonexistent', '--file', file);
+  const words = stdout.split('\n').map((line) => line.replace(/^\S+ sandbox\/start INFORMATIONAL success a /, ''));
+  t.deepEqual(words, [
+    'event-1',
+    `line 2 of ${file}.000000000001 is no event: it is no JSON: "broken"`,
+    ...['event-2', 'event-3', 'line 2 is no event: it is no JSON: "broken"', ''],
+  ]);
+  t.is(stderr, `tapwarden: 2 of 5 lines in ${file} are no events\n`);
+  t.is(status, 1);
+});
+
+test('tapwarden events: filters hold together, and a line that no filter wants is broken all the same', async (t) => {
+  const file = join(await folder(t), 'log.jsonl');
+  const high = { ...eventOf('a', 'high'), severity_id: 4, severity: 'High', time: Date.now() - 60_000 };
+  const lines = [eventOf('a', 'one'), high, { ...high, time: 1 }, { ...high, message: 'other' }];
+  // Two lines, of which the first lost its end: what begins like an event and ends like one is none.
+  const torn = `${JSON.stringify(lines[0]).slice(0, 40)}${JSON.stringify(high)}`;
+  await writeFile(file, [...lines.map((line) => JSON.stringify(line)), torn].map((line) => `${line}\n`).join(''));
+  const filters = [
+    '--class',
+    'dns',
+    '--class',
+    'sandbox',
+    '--severity',
+    'high',
+    '--since',
+    '1h',
+    '--where',
+    'message=high',
+  ];
+  const { status, stdout } = await events('/nonexistent', '--file', file, ...filters);
+  t.regex(stdout, /^\S+ sandbox\/start HIGH success a high\nline 5 is no event: .*\n$/);
+  t.is(status, 1);
+});
+
+test('tapwarden events: --count-by counts what the filters leave', async (t) => {
+  const file = join(await folder(t), 'log.jsonl');
+  const lines = ['x', 'x\u202e', 'x', 'y'].map((message) =>
+    JSON.stringify(eventOf(message === 'y' ? 'b' : 'a', message)),
+  );
+  await writeFile(file, [...lines, 'broken'].map((line) => `${line}\n`).join(''));
+  const count = ['--file', file, '--sandbox', 'a', '--count-by', 'message'];
+  const short = await events('/nonexistent', ...count);
+  t.is(short.stdout, '2 x\n1 x\\u{202e}\n');
+  t.regex(short.stderr, /^line 5 is no event.*\ntapwarden: 1 of 5 lines/);
+  t.is(short.status, 1);
+  const json = await events('/nonexistent', ...count, '--json');
+  t.false(json.stdout.includes('\u202e'));
+  t.deepEqual(JSON.parse(json.stdout), {
+    ...{ path: 'message', events: 3, none: 0, other: 0 },
+    counts: [
+      { value: 'x', count: 2 },
+      { value: 'x\u202e', count: 1 },
+    ],
+  });
+});
+
+test('tapwarden events: --format table has a head, and broken lines between its rows', async (t) => {
+  const file = join(await folder(t), 'log.jsonl');
+  await writeFile(file, `${JSON.stringify(eventOf('a', 'hello'))}\nbroken\n`);
+  const { stdout } = await events('/nonexistent', '--file', file, '--format', 'table');
+  const [head, row, broken] = stdout.split('\n');
+  t.regex(head ?? '', /^TIME +EVENT +SEVERITY +VERDICT +WHO +WHAT +RULE +WHY$/);
+  t.is(row?.indexOf('sandbox/start'), head?.indexOf('EVENT'));
+  t.is(row?.indexOf('hello'), head?.indexOf('WHY'));
+  t.regex(broken ?? '', /^line 2 is no event/);
+});
+
+test('tapwarden events: --follow goes on over rotation, with filters, until a signal', async (t) => {
+  const file = join(await folder(t), 'log.jsonl');
+  const line = (sequence: number): string =>
+    `${JSON.stringify({ ...eventOf(sequence % 2 === 0 ? 'even' : 'odd', `n-${sequence}`), metadata: { sequence } })}\n`;
+  await writeFile(file, line(1) + line(2));
+  const argv = [process.execPath, program, 'events', '--file', file, '--follow', '--sandbox', 'even'] as const;
+  const child = start(argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+  t.teardown(() => child.process.kill('SIGKILL'));
+  const output = { out: '', err: '' };
+  child.process.stdout?.on('data', (piece: Buffer) => {
+    output.out += piece.toString();
+  });
+  child.process.stderr?.on('data', (piece: Buffer) => {
+    output.err += piece.toString();
+  });
+  const seen = (): readonly (string | undefined)[] =>
+    output.out
+      .split('\n')
+      .slice(0, -1)
+      .map((text) => / even (.*)$/.exec(text)?.[1] ?? text);
+  await until(() => seen().length === 1);
+  // Half a line is no line yet.
+  await appendFile(file, line(4).slice(0, 30));
+  await appendFile(file, line(4).slice(30));
+  await until(() => seen().length === 2);
+  await rename(file, `${file}.000000000001`);
+  await writeFile(file, `${line(5)}broken\n${line(6)}`);
+  await until(() => seen().length === 4);
+  await rename(file, `${file}.000000000005`);
+  await writeFile(file, line(7));
+  await appendFile(file, line(8));
+  await until(() => seen().length === 5);
+  t.is(child.process.exitCode, null);
+  child.process.kill('SIGINT');
+  const { status } = await child.ended;
+  t.deepEqual(seen(), ['n-2', 'n-4', 'line 2 is no event: it is no JSON: "broken"', 'n-6', 'n-8']);
+  t.is(output.err, `tapwarden: 1 of 8 lines in ${file} are no events\n`);
+  t.is(status, 1);
+});
+
+const refused = test.macro<[readonly string[], RegExp]>({
+  async exec(t, args, message) {
+    const { status, stderr } = await events('/nonexistent', '--file', '/nonexistent/log.jsonl', ...args);
+    t.regex(stderr, message);
+    t.regex(stderr, /tapwarden help events/);
+    t.is(status, 125);
+  },
+  title: (_, args = []) => `tapwarden events: ${args.join(' ')} is USAGE_INVALID`,
+});
+
+test(refused, ['--format', 'xml'], /^tapwarden: USAGE_INVALID: --format takes one of short, json, table, not 'xml'/);
+test(refused, ['--json', '--format', 'table'], /^tapwarden: USAGE_INVALID: --json and --format table are two formats/);
+test(refused, ['--count-by', 'a', '--follow'], /^tapwarden: USAGE_INVALID: --count-by needs the end of the log/);
+test(refused, ['--count-by', 'a..b'], /^tapwarden: USAGE_INVALID: --count-by takes a path/);
+test(refused, ['--since', 'x'], /^tapwarden: USAGE_INVALID: --since takes a time/);
+test(refused, ['--severity', 'x'], /^tapwarden: USAGE_INVALID: --severity takes one of/);
+test(refused, ['--class', 'x'], /^tapwarden: USAGE_INVALID: --class takes/);
+test(refused, ['--where', 'x'], /^tapwarden: USAGE_INVALID: --where takes/);
+test(refused, ['surplus'], /^tapwarden: USAGE_INVALID: /);
+
+test('tapwarden events: the help names every option, and its lines fit', (t) => {
+  const options = [
+    'file',
+    'follow',
+    'format',
+    'json',
+    'count-by',
+    'since',
+    'until',
+    'class',
+    'severity',
+    'sandbox',
+    'where',
+  ];
+  for (const option of options) t.true(eventsCommand.help.includes(`\n  --${option} `) || option === 'follow', option);
+  t.true(eventsCommand.help.includes('\n  -f, --follow '));
+  t.deepEqual(
+    eventsCommand.help.split('\n').filter((line) => line.length > 120),
+    [],
+  );
 });

@@ -1,97 +1,180 @@
-import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { errnoOf, messageOf, TapwardenError } from '../../base/index.ts';
+import { errnoOf, isTapwardenError, messageOf, sanitizeText, TapwardenError } from '../../base/index.ts';
 import { checkSandboxId, type Paths } from '../../driver-vm/index.ts';
-import { renderShort } from '../../ocsf/index.ts';
+import { type EventLine, parseEventLine, readLog, renderShort } from '../../ocsf/index.ts';
 import type { Command, Context } from '../context.ts';
-import { type EventLine, readEventLines } from '../event-lines.ts';
-import { readOptions } from '../options.ts';
+import { type EventFilter, eventFilter, readPath } from '../events/filter.ts';
+import { visibleJson } from '../events/json.ts';
+import { renderTableHead, renderTableRow, type TableOptions } from '../events/table.ts';
+import { maxValues, renderCounts, Tally } from '../events/tally.ts';
+import { readOptions, usage } from '../options.ts';
+
+const formats = ['short', 'json', 'table'] as const;
+type Format = (typeof formats)[number];
 
 /** `tapwarden events`. */
 export const eventsCommand: Command = {
   name: 'events',
-  summary: 'print an event log, one line an event',
-  help: `Usage: tapwarden events [--file FILE] [--sandbox ID] [--json]
+  summary: 'print an event log, one line an event; filter it, follow it, count',
+  help: `Usage: tapwarden events [--file FILE] [--follow] [FILTER]… [--format short|json|table] [--count-by PATH]
 
-Prints the events of a log: time, class/activity, severity, verdict, sandbox and user, destination, rule, why.
+Prints the events of a log, the files that it was rotated to first: time, class/activity, severity, verdict, sandbox,
+user and program > what it was done to, rule, why and what to change, how often, labels. Logs may be larger than memory.
 
   --file FILE           the log (default: the newest in the folder 'events' of the state directory)
-  --sandbox ID          events of this sandbox only
-  --json                the events, one JSON object a line; characters that could deceive a terminal are \\uXXXX
+  -f, --follow          go on with what is written to the log, over its rotation, until a signal comes
+  --format FORMAT       short: a line an event (default); table: the same in columns, long texts cut; json: the events
+                        as they are, one JSON object a line, characters that could deceive a terminal as \\uXXXX
+  --json                the same as --format json
+  --count-by PATH       instead of events, how often each value stands at PATH, the most frequent first; of more than
+                        ${maxValues} different values the rest is counted as one. With --format json one object:
+                        {"path", "events", "counts": [{"value", "count"}…], "none", "other"}
 
-Colours are for terminals only, and off where NO_COLOR is set. Lines that are no events are shown as such; with --json
-they are named on standard error.
+Filters, all of which must hold
+  --since TIME          from TIME on: 2026-11-23, 2026-11-23T11:40:42Z (UTC where no zone is said), epoch seconds or
+                        milliseconds, or a time ago: 30s, 10m, 2h, 1d, 1w
+  --until TIME          before TIME
+  --class CLASS         of this class: class_uid, name or short name (4001, network_activity, network); repeated: of any
+  --severity LEVEL      at least informational, low, medium, high, critical or fatal, or its number, 1 to 6
+  --sandbox ID          of this sandbox (device.uid)
+  --where PATH=VALUE    some value at PATH is VALUE. PATH!=VALUE: none is, also where there is none at all.
+                        PATH~TEXT: some value contains TEXT, in capitals or not; PATH~ with no text: there is one.
+                        A path is keys with dots between them. A list stands for each of its elements (metadata.labels,
+                        attacks[].technique.uid), and list[0] is the first.
 
-Exit status: 0; 1 when a line is no event; 125 when the log cannot be read.
+Examples
+  tapwarden events --follow --severity medium
+  tapwarden events --since 1h --class network --where action=Denied --count-by dst_endpoint.ip
+  tapwarden events --where dst_endpoint.port=443 --where metadata.labels=loss:possible --json | jq .message
+
+Colours are for terminals only, and off where NO_COLOR is set. Each line is read whole whatever the filters say, so that
+lines that are no events are always found: they are shown as such, with json and counts on standard error, and counted.
+
+Exit status: 0; 1 when a line is no event; 125 when the command line is wrong or the log cannot be read.
 `,
   run: async (context, args) => {
     const { values } = readOptions('events', args, {
       file: { type: 'string' },
+      follow: { type: 'boolean', short: 'f' },
+      since: { type: 'string' },
+      until: { type: 'string' },
+      class: { type: 'string', multiple: true },
+      severity: { type: 'string' },
       sandbox: { type: 'string' },
+      where: { type: 'string', multiple: true },
+      format: { type: 'string' },
       json: { type: 'boolean' },
+      'count-by': { type: 'string' },
     });
+    const countBy = values['count-by'];
+    if (countBy !== undefined && values.follow === true) {
+      throw usage('--count-by needs the end of the log, and --follow has none', 'events');
+    }
+    if (values.sandbox !== undefined) checkSandboxId(values.sandbox);
     const view: View = {
-      sandbox: values.sandbox === undefined ? undefined : checkSandboxId(values.sandbox),
-      json: values.json ?? false,
+      accepts: eventFilter(values, Date.now()),
+      format: formatOf(values.format, values.json ?? false),
+      tally: countBy === undefined ? undefined : new Tally(countBy, readPath('--count-by', countBy)),
       color: usesColor(context),
+      columns: (context.stdout as { readonly columns?: number }).columns,
     };
-    return await printLog(context, values.file ?? (await newestLog(context.paths)), view);
+    const file = values.file ?? (await newestLog(context.paths));
+    if (values.follow !== true) return await printLog(context, file, view);
+    return await untilSignal(async (signal) => await printLog(context, file, view, signal));
   },
 };
 
 /** What is shown of a log, and how. */
-type View = { readonly sandbox: string | undefined; readonly json: boolean; readonly color: boolean };
+type View = TableOptions & {
+  readonly accepts: EventFilter;
+  readonly format: Format;
+  readonly tally: Tally | undefined;
+};
 
-async function printLog(context: Context, file: string, view: View): Promise<number> {
-  let broken = 0;
-  let lines = 0;
-  const render = async function* (pieces: AsyncIterable<Buffer>): AsyncGenerator<string> {
-    for await (const line of readEventLines(pieces)) {
-      lines += 1;
-      if (line.kind === 'broken') {
-        broken += 1;
-        const text = `line ${line.number} is no event: ${line.problem}\n`;
-        if (view.json) context.stderr.write(text);
-        else yield text;
-      } else if (view.sandbox === undefined || sandboxOf(line.event) === view.sandbox) {
-        yield renderLine(line, view);
-      }
-    }
-  };
+/** Prints a log to its end, or follows it until `signal` fires. */
+async function printLog(context: Context, file: string, view: View, signal?: AbortSignal): Promise<number> {
+  const seen = { lines: 0, broken: 0 };
   try {
-    await pipeline(createReadStream(file), render, context.stdout, { end: false });
+    const texts = (): AsyncIterable<string> => render(context, file, view, seen, signal);
+    await pipeline(texts, context.stdout, { end: false });
   } catch (cause) {
     // Whoever reads has seen enough, as in 'tapwarden events | head'.
     if (errnoOf(cause) === 'EPIPE') return 0;
-    throw unreadable(file, cause);
+    throw isTapwardenError(cause) ? cause : unreadable(file, cause);
   }
+  const { lines, broken } = seen;
   if (broken > 0) context.stderr.write(`tapwarden: ${broken} of ${lines} lines in ${file} are no events\n`);
   return broken === 0 ? 0 : 1;
 }
 
-function renderLine({ text, event }: Extract<EventLine, { kind: 'event' }>, view: View): string {
-  return view.json ? `${visibleJson(text)}\n` : `${renderShort(event, { color: view.color })}\n`;
+/** The text for a log, in pieces. Counts its lines in `seen`. */
+async function* render(
+  { stderr }: Context,
+  file: string,
+  view: View,
+  seen: { lines: number; broken: number },
+  signal: AbortSignal | undefined,
+): AsyncGenerator<string> {
+  const isText = view.tally === undefined && view.format !== 'json';
+  if (isText && view.format === 'table') yield `${renderTableHead(view)}\n`;
+  for await (const piece of readLog(file, {
+    follow: signal !== undefined,
+    ...(signal === undefined ? {} : { signal }),
+  })) {
+    if (piece.kind === 'notice') {
+      stderr.write(`tapwarden: ${sanitizeText(piece.message)}\n`);
+      continue;
+    }
+    let text = '';
+    for (const line of piece.lines) {
+      const parsed = parseEventLine(line);
+      seen.lines += 1;
+      if (parsed.kind === 'event') {
+        if (view.accepts(parsed.event)) text += renderEvent(parsed, view);
+        continue;
+      }
+      seen.broken += 1;
+      const where = piece.path === file ? '' : ` of ${sanitizeText(piece.path)}`;
+      const complaint = `line ${parsed.number}${where} is no event: ${parsed.problem}\n`;
+      if (isText) text += complaint;
+      else stderr.write(complaint);
+    }
+    if (text !== '') yield text;
+  }
+  if (view.tally === undefined) return;
+  const counts = view.tally.counts();
+  yield view.format === 'json' ? `${visibleJson(JSON.stringify(counts))}\n` : renderCounts(counts);
 }
 
-/**
- * The same JSON with every character as `\\uXXXX` that could change how a terminal or a person reads it. Control characters
- * stand between values only, where JSON allows them; inside texts it has them escaped already.
- */
-function visibleJson(text: string): string {
-  const deceptive =
-    /[\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udfff]/g;
-  return text.replace(/[\t\r]/g, ' ').replace(deceptive, (match) =>
-    match
-      .split('')
-      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
-      .join(''),
-  );
+function renderEvent({ text, event }: Extract<EventLine, { kind: 'event' }>, view: View): string {
+  if (view.tally !== undefined) {
+    view.tally.add(event);
+    return '';
+  }
+  if (view.format === 'json') return `${visibleJson(text)}\n`;
+  return `${view.format === 'table' ? renderTableRow(event, view) : renderShort(event, view)}\n`;
 }
 
-function sandboxOf(event: object): unknown {
-  return (event as { readonly device?: { readonly uid?: unknown } | null }).device?.uid;
+/** Lets `work` end by itself at the first signal that asks for it; a second one ends the program. */
+async function untilSignal(work: (signal: AbortSignal) => Promise<number>): Promise<number> {
+  const stop = new AbortController();
+  const handler = (): void => stop.abort();
+  const names = ['SIGINT', 'SIGTERM'] as const;
+  for (const name of names) process.once(name, handler);
+  try {
+    return await work(stop.signal);
+  } finally {
+    for (const name of names) process.off(name, handler);
+  }
+}
+
+function formatOf(format: string | undefined, json: boolean): Format {
+  const known = formats.find((name) => name === (format ?? (json ? 'json' : 'short')));
+  if (known === undefined) throw usage(`--format takes one of ${formats.join(', ')}, not '${format}'`, 'events');
+  if (json && known !== 'json') throw usage(`--json and --format ${known} are two formats`, 'events');
+  return known;
 }
 
 /** Source: no-color.org, and terminfo(5) for terminals without colours. */
@@ -100,7 +183,12 @@ function usesColor({ stdout, env }: Context): boolean {
   return isTerminal && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
 }
 
-async function newestLog({ stateDir }: Paths): Promise<string> {
+/**
+ * The log in the state directory that was written last.
+ *
+ * @throws FILE_UNREADABLE when there is none
+ */
+export async function newestLog({ stateDir }: Paths): Promise<string> {
   const folder = join(stateDir, 'events');
   const names = await readdir(folder).catch((cause: unknown) => {
     if (errnoOf(cause) === 'ENOENT') return [];

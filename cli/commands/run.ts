@@ -1,9 +1,10 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { constants, hostname } from 'node:os';
 import { basename, isAbsolute, join, resolve } from 'node:path';
-import { isTapwardenError, messageOf, run as runProgram, TapwardenError } from '../../base/index.ts';
+import { isTapwardenError, messageOf, run as runProgram, sanitizeText, TapwardenError } from '../../base/index.ts';
 import {
   checkSandboxId,
+  defaultRotation,
   directDestinations,
   type ExecEnd,
   type ExecRequest,
@@ -15,9 +16,10 @@ import {
 } from '../../driver-vm/index.ts';
 import type { WorkloadImage } from '../../init/index.ts';
 import { makeLogTag } from '../../nft/index.ts';
+import type { FsyncPolicy, Rotation } from '../../ocsf/index.ts';
 import type { Command, Context } from '../context.ts';
 import { ownFailure } from '../context.ts';
-import { readNumber, readOptions, usage } from '../options.ts';
+import { readNumber, readOptions, readWord, usage } from '../options.ts';
 import { packageVersion } from '../package-info.ts';
 import { type LoadedPolicy, loadPolicy } from '../policy-file.ts';
 import { Progress } from '../progress.ts';
@@ -53,6 +55,11 @@ The command
 The record
   --events FILE         the OCSF events, appended as JSON lines
                         (default: events/ID.jsonl in the state directory)
+  --events-max-size MIB begin a new file at this size, 1 to 1048576 MiB, and each day, UTC (default: 256); the old one
+                        gets the number of its first event as its last name
+  --events-keep N       keep this many old files, 1 to 100000, beside the new one (default: 16)
+  --fsync POLICY        when events are brought to the disk: 'always' at once, 'interval' within a second, 'never' when
+                        the system likes; only 'always' survives a power loss (default: interval)
   --result FILE         a JSON object that says how the run ended and what was allowed, denied and lost
   --allow-unlogged      go on where the guest's kernel cannot log: attempts are then refused unseen
   --quiet               no progress and no summary on standard error
@@ -73,6 +80,8 @@ type RunOptions = {
   readonly exec: ExecRequest;
   readonly timeoutMs: number | undefined;
   readonly eventsFile: string;
+  readonly rotation: Rotation;
+  readonly fsync: FsyncPolicy;
   readonly resultFile: string | undefined;
   readonly allowUnlogged: boolean;
   readonly quiet: boolean;
@@ -92,6 +101,9 @@ function readRunOptions(context: Context, args: readonly string[]): RunOptions {
     workdir: { type: 'string' },
     timeout: { type: 'string' },
     events: { type: 'string' },
+    'events-max-size': { type: 'string' },
+    'events-keep': { type: 'string' },
+    fsync: { type: 'string' },
     result: { type: 'string' },
     'allow-unlogged': { type: 'boolean' },
     quiet: { type: 'boolean' },
@@ -116,9 +128,20 @@ function readRunOptions(context: Context, args: readonly string[]): RunOptions {
     exec: { argv, env: readEnvironment(context, values.env ?? []), workdir },
     timeoutMs: timeout === undefined ? undefined : timeout * 1000,
     eventsFile: resolve(values.events ?? join(context.paths.stateDir, 'events', `${id}.jsonl`)),
+    rotation: readRotation(values['events-max-size'], values['events-keep']),
+    fsync: readWord('run', '--fsync', values.fsync, ['always', 'interval', 'never']) ?? 'interval',
     resultFile: values.result,
     allowUnlogged: values['allow-unlogged'] ?? false,
     quiet: values.quiet ?? false,
+  };
+}
+
+function readRotation(size: string | undefined, keep: string | undefined): Rotation {
+  const mebibytes = readNumber('run', '--events-max-size', size, { min: 1, max: 1_048_576, unit: 'MiB' });
+  const files = readNumber('run', '--events-keep', keep, { min: 1, max: 100_000, unit: 'files' });
+  return {
+    maxBytes: mebibytes === undefined ? defaultRotation.maxBytes : mebibytes * 1024 * 1024,
+    retention: files === undefined ? { ...defaultRotation.retention } : { files },
   };
 }
 
@@ -187,7 +210,7 @@ async function runToEnd(
   const prepared = Date.now();
   const signals = new SignalRelay();
   try {
-    const events = await openEventsFile(options.eventsFile);
+    const events = await openEventsFile(options.eventsFile, options.rotation);
     if (events.torn !== undefined) progress.say(`a torn last line of the event log was moved to ${events.torn}`);
     const sandbox = await Sandbox.create({
       id: options.id,
@@ -202,6 +225,7 @@ async function runToEnd(
       context: eventContext(options, policy, machine.workload),
       tag: makeLogTag(randomBytes(16)),
       events,
+      fsync: options.fsync,
       allowUnlogged: options.allowUnlogged,
       onProgress: (line) => progress.step(line),
       onWarning: (line) => progress.say(line),
@@ -243,6 +267,7 @@ async function useSandbox(
     const summary = await sandbox.stop(describeEnd(end, limit.expired));
     onSummary(summary);
     progress.summary(summary, options.eventsFile);
+    if (summary.problem !== null) throw incomplete(summary, options.eventsFile);
     return exitOf(end, limit.expired);
   } catch (error) {
     // The record of a run that failed is finished too, where that is still possible.
@@ -251,6 +276,14 @@ async function useSandbox(
   } finally {
     await sandbox.delete();
   }
+}
+
+function incomplete({ problem, unwritten }: RunSummary, eventsFile: string): TapwardenError {
+  return new TapwardenError('EVENTS_UNWRITABLE', {
+    message: `The event log ${eventsFile} is not complete, ${unwritten} events are lost: ${sanitizeText(problem ?? '', 4096)}`,
+    hint: 'The command has run to its end; make room on the disk before the next run.',
+    details: { unwritten },
+  });
 }
 
 function eventContext(options: RunOptions, { policy, name }: LoadedPolicy, workload: WorkloadImage) {

@@ -12,6 +12,9 @@ const messages: readonly ChildMessage[] = [
   { kind: 'settled' },
   { kind: 'console', text: '\x1b[2J' },
   { kind: 'lost', code: 'BUG', message: 'm', console: '' },
+  { kind: 'rotate', firstSequence: 1 },
+  { kind: 'opened' },
+  { kind: 'log', problem: 'ENOSPC', rotationProblem: null, held: 3, dropped: 0 },
   {
     kind: 'finished',
     summary: {
@@ -20,6 +23,9 @@ const messages: readonly ChildMessage[] = [
       deniedRequests: 3,
       attempts: 4,
       lost: null,
+      invalid: 0,
+      unwritten: 0,
+      problem: null,
       complete: false,
       incomplete: ['log-gap: 1'],
     },
@@ -39,8 +45,19 @@ const hostile: Readonly<Record<string, unknown>> = {
   'a status of 256': { kind: 'exited', status: 256, signal: null },
   'a count of 2^53': {
     kind: 'finished',
-    summary: { allowed: 2 ** 53, denied: 0, deniedRequests: 0, attempts: 0, lost: 0 },
+    summary: {
+      allowed: 2 ** 53,
+      denied: 0,
+      deniedRequests: 0,
+      attempts: 0,
+      lost: 0,
+      invalid: 0,
+      unwritten: 0,
+      problem: null,
+    },
   },
+  'a file that begins with event 0': { kind: 'rotate', firstSequence: 0 },
+  'a file that begins with half an event': { kind: 'rotate', firstSequence: 1.5 },
   'text without end': { kind: 'console', text: 'x'.repeat(16_385) },
   'a value of great depth': { kind: JSON.parse('['.repeat(100_000) + ']'.repeat(100_000)) },
 };

@@ -11,7 +11,7 @@ import {
   union,
 } from '../../base/index.ts';
 import type { DirectDestination } from '../../nft/index.ts';
-import type { EventContext } from '../../ocsf/index.ts';
+import type { EventContext, FsyncPolicy, Rotation } from '../../ocsf/index.ts';
 import type { Policy } from '../../policy/index.ts';
 
 /** What the channel process is told once. */
@@ -21,9 +21,14 @@ export type ChannelConfig = {
   /** Unix sockets that this process listens on and QEMU connects to. */
   readonly channelSocket: string;
   readonly consoleSocket: string;
-  /** Descriptor of the open event log, and the sequence number that comes next in it. */
+  /** Descriptors of the open event log, and of the folder through which its next file comes. */
   readonly eventsFd: number;
+  readonly handOverFd: number;
+  /** The sequence number that comes next in the log, and that of the file's first event. */
   readonly startSequence: number;
+  readonly firstSequence: number;
+  readonly fsync: FsyncPolicy;
+  readonly rotation: Pick<Rotation, 'maxBytes' | 'daily'>;
   readonly eventsFile: string;
   readonly policy: Policy;
   readonly direct: readonly DirectDestination[];
@@ -50,6 +55,12 @@ export type ParentMessage =
   | { readonly kind: 'reset' }
   /** Ask the guest for its counts; answered by `settled`. */
   | { readonly kind: 'settle' }
+  /** The log's next file is there to be opened; answered by `opened`. */
+  | { readonly kind: 'next' }
+  /** The next file is in its place: the log goes on there. */
+  | { readonly kind: 'rotated' }
+  /** The log goes on in the file that it has. */
+  | { readonly kind: 'unrotated'; readonly message: string }
   /** The VM is gone: write the last event, close the log, report and end. `slot` are the slot table's drop counters. */
   | {
       readonly kind: 'finish';
@@ -60,7 +71,10 @@ export type ParentMessage =
 
 const count = integer(0);
 
-/** What the record of a run says; `lost` is `null` where it is not known. */
+/**
+ * What the record of a run says; `lost` is `null` where it is not known. `unwritten` counts events that are not in the log
+ * because the disk did not take them, and `problem` says what was wrong with the log at the end.
+ */
 const summary = object({
   allowed: count,
   denied: count,
@@ -70,6 +84,10 @@ const summary = object({
   /** Whether the record tells of every attempt, and why it may not: `log-gap: …`, a code and what happened. */
   complete: flag,
   incomplete: list(text(300), 32),
+  /** Events that were not valid, and went out inside another. */
+  invalid: count,
+  unwritten: count,
+  problem: nullable(text(4096)),
 });
 
 /**
@@ -89,6 +107,18 @@ const childMessages = {
   console: object({ kind: oneOf('console'), text: text(16_384) }),
   /** The channel is gone or broke its protocol, or this process failed. */
   lost: object({ kind: oneOf('lost'), code: text(64), message: text(16_384), console: text(16_384) }),
+  /** The log is to be rotated, whose file begins with this event; answered by `next`, or `unrotated`. */
+  rotate: object({ kind: oneOf('rotate'), firstSequence: integer(1) }),
+  /** The next file is open; answered by `rotated`, or `unrotated`. */
+  opened: object({ kind: oneOf('opened') }),
+  /** The log begins or ceases to fail: what is wrong with it, and how many events are held and were dropped. */
+  log: object({
+    kind: oneOf('log'),
+    problem: nullable(text(4096)),
+    rotationProblem: nullable(text(4096)),
+    held: count,
+    dropped: count,
+  }),
   finished: object({ kind: oneOf('finished'), summary }),
 };
 

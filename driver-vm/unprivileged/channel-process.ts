@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto';
 import type { Server, Socket } from 'node:net';
 import { isTapwardenError, messageOf, TapwardenError } from '../../base/index.ts';
 import { Connection, channelVersion, type GuestMessage, parseGuestMessage } from '../../channel/index.ts';
-import { EventLog } from '../../ocsf/index.ts';
+import { JsonlWriter, type LogStatus } from '../../ocsf/index.ts';
 import type { ChannelConfig, ChildMessage, ExecRequest, ParentMessage } from '../shared/ipc.ts';
+import { summaryOfClosed } from './completeness.ts';
 import { ConsoleTail } from './console-tail.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import { listenForVmm } from './guest-link.ts';
+import { NextFile } from './next-file.ts';
 import { Recorder } from './recorder.ts';
 import { Stdio, theExec } from './stdio.ts';
 
@@ -27,7 +29,10 @@ export class ChannelProcess {
   readonly #console = new ConsoleTail();
   #config: ChannelConfig | undefined;
   #recorder: Recorder | undefined;
-  #log: EventLog | undefined;
+  #log: JsonlWriter | undefined;
+  #nextFile: NextFile | undefined;
+  /** Events that the log dropped, as far as an event of it tells of them. */
+  #toldDropped = 0;
   #gateway: Gateway | undefined;
   #connection: Connection | undefined;
   #stdio: Stdio | undefined;
@@ -62,9 +67,18 @@ export class ChannelProcess {
       case 'settle':
         this.#expected.add('counts');
         return await this.#send({ kind: 'settle' });
+      case 'next':
+      case 'rotated':
+      case 'unrotated':
+        return this.#nextFile?.onMessage(message);
       case 'finish':
         return await this.#finish(message);
     }
+  }
+
+  /** Writes what it still has of the log, when nobody is there any more to close it. */
+  abandon(): void {
+    this.#log?.flush();
   }
 
   /** Says that this process itself failed. */
@@ -80,11 +94,18 @@ export class ChannelProcess {
 
   async #start(config: ChannelConfig): Promise<void> {
     this.#config = config;
-    this.#log = EventLog.fromFd(config.eventsFd, {
+    const nextFile = new NextFile(config.handOverFd, this.#parent.send);
+    this.#nextFile = nextFile;
+    this.#log = JsonlWriter.fromFd(config.eventsFd, {
       startSequence: config.startSequence,
+      firstSequence: config.firstSequence,
       name: config.eventsFile,
       now: Date.now,
       randomBytes,
+      fsync: config.fsync,
+      rotation: config.rotation,
+      rotate: nextFile.rotate,
+      onStatus: (status) => this.#onLogStatus(status),
     });
     const recorder = new Recorder({
       context: config.context,
@@ -207,10 +228,36 @@ export class ChannelProcess {
     this.#connection?.close();
     this.#connection = undefined;
     await this.#gateway?.close();
-    const summary = this.#recorder?.stopped(message.reason, message.failed, message.slot);
-    this.#log?.close();
-    if (summary !== undefined) this.#parent.send({ kind: 'finished', summary });
+    const record = this.#recorder?.stopped(message.reason, message.failed, message.slot);
+    if (record !== undefined) {
+      this.#parent.send({ kind: 'finished', summary: summaryOfClosed(record, this.#closeLog()) });
+    }
     this.#parent.exit(0);
+  }
+
+  #closeLog(): { readonly unwritten: number; readonly problem: string | null } {
+    const log = this.#log;
+    let problem: string | null = null;
+    try {
+      log?.close();
+    } catch (error) {
+      problem = messageOf(error).slice(0, 4096);
+    }
+    return { unwritten: (log?.status.held ?? 0) + (log?.status.dropped ?? 0), problem };
+  }
+
+  #onLogStatus({ state, problem, rotationProblem, held, dropped }: LogStatus): void {
+    if (state === 'writing' && dropped > this.#toldDropped) {
+      this.#recorder?.dropped(dropped - this.#toldDropped);
+      this.#toldDropped = dropped;
+    }
+    this.#parent.send({
+      kind: 'log',
+      problem: problem?.slice(0, 4096) ?? null,
+      rotationProblem: rotationProblem?.slice(0, 4096) ?? null,
+      held,
+      dropped,
+    });
   }
 
   /** Ends the connection of a guest that broke the protocol, and tells the parent of what failed here. */

@@ -1,5 +1,9 @@
 import { escapeText } from '../../base/index.ts';
 import type { FenceCounts } from '../../channel/index.ts';
+import type { RunSummary } from '../shared/ipc.ts';
+
+/** What a recorder knows of the record; the rest is known when the log is closed. */
+export type RecordSummary = Omit<RunSummary, 'unwritten' | 'problem'>;
 
 /** What is known of a run's record. */
 export type RecordState = {
@@ -11,6 +15,8 @@ export type RecordState = {
   readonly ran: boolean;
   /** Facts of the guest that were more than one sandbox may tell. */
   readonly beyondBudget: number;
+  /** Events that the log did not take. */
+  readonly dropped: number;
   /** Packets that the counters tell of and nothing else, though neither full sets nor the budget explain it. */
   readonly unaccounted: number;
   /** The fence's last counters; `null` where they could not be read, `undefined` where the guest never said. */
@@ -22,15 +28,31 @@ export type RecordState = {
  * in the kernel log, no full set, no span of time of which something is not known.
  */
 export function incompleteReasons(state: RecordState): readonly string[] {
-  const { gaps, logging, ran, beyondBudget, unaccounted, counts } = state;
+  const { gaps, logging, ran, beyondBudget, dropped, unaccounted, counts } = state;
   const reasons: string[] = [];
   if (gaps > 0) reasons.push(`log-gap: ${gaps} records of the kernel log were overwritten before they were read`);
   if (!logging) reasons.push('unlogged: the fence leaves no log line of what it refuses');
   if (beyondBudget > 0) reasons.push(`event-budget: ${beyondBudget} facts were more than one sandbox may tell`);
+  if (dropped > 0) reasons.push(unwrittenReason(dropped));
   if (counts === null) reasons.push('unknown: the counters of the fence could not be read');
   if (counts === undefined && ran) reasons.push('unknown: the sandbox ended before its counters were read');
   if (unaccounted > 0) reasons.push(`unknown: ${unaccounted} packets were counted of which nothing else was told`);
   return [...reasons, ...(counts === null || counts === undefined ? [] : ofCounts(counts))];
+}
+
+/** The summary of a record whose log is closed: only now is it known what of it the disk did not take. */
+export function summaryOfClosed(
+  record: RecordSummary,
+  closed: { readonly unwritten: number; readonly problem: string | null },
+): RunSummary {
+  const { unwritten } = closed;
+  if (unwritten === 0) return { ...record, ...closed };
+  const others = record.incomplete.filter((reason) => !reason.startsWith('unwritten:'));
+  return { ...record, ...closed, complete: false, incomplete: [...others, unwrittenReason(unwritten)] };
+}
+
+function unwrittenReason(events: number): string {
+  return `unwritten: ${events} events are not in the log, because the disk did not take them`;
 }
 
 function ofCounts({ overflow, portsFull, unread, unknown }: FenceCounts): readonly string[] {

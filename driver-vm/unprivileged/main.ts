@@ -5,7 +5,8 @@ import { ChannelProcess } from './channel-process.ts';
 /** Starts the channel process. Its only commands come from the process that started it; when that is gone, it ends. */
 function main(): void {
   const channel = new ChannelProcess({
-    send: (message) => void process.send?.(message),
+    // With a callback, a message that finds the parent gone is no error of its own: 'disconnect' follows.
+    send: (message) => void process.send?.(message, undefined, undefined, () => undefined),
     exit: (status) => {
       process.exitCode = status;
       process.disconnect();
@@ -18,7 +19,10 @@ function main(): void {
   });
   // The terminal's signals are for the command, which the parent passes them on to.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGPIPE'] as const) process.on(signal, () => undefined);
-  process.once('disconnect', () => process.exit());
+  process.once('disconnect', () => {
+    channel.abandon();
+    process.exit();
+  });
   process.once('uncaughtException', (error) => {
     channel.fail(error);
     process.exitCode = 1;

@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { DeniedGroup, DeniedPacketFact, Fact, FenceCounts } from '../../channel/index.ts';
 import { schemaAvailable, validateEvent } from '../../e2e/support/ocsf-schema.ts';
-import type { EventBody, EventContext, EventLog } from '../../ocsf/index.ts';
+import type { EventBody, EventContext, JsonlWriter } from '../../ocsf/index.ts';
 import { defaultBudget, type EventBudget } from './event-budget.ts';
 import { Recorder } from './recorder.ts';
 
@@ -21,11 +21,14 @@ const exec = { argv: ['sh', '-c', 'true'], env: {}, workdir: null };
 type Recorded = EventBody & { readonly count?: number };
 
 /** A recorder over a list in place of the file, and a clock that stands still until it is moved. */
-function recording(budget?: EventBudget): { recorder: Recorder; events: Recorded[]; clock: { now: number } } {
+function recording(
+  budget?: EventBudget,
+  changes: Partial<EventContext> = {},
+): { recorder: Recorder; events: Recorded[]; clock: { now: number } } {
   const events: Recorded[] = [];
   const clock = { now: 1_790_000_000_000 };
-  const log = { append: (body: Recorded) => void events.push(body) } as unknown as EventLog;
-  const options = { context, log, accelerator: 'tcg', now: () => clock.now } as const;
+  const log = { append: (body: Recorded) => void events.push(body) } as unknown as JsonlWriter;
+  const options = { context: { ...context, ...changes }, log, accelerator: 'tcg', now: () => clock.now } as const;
   return { recorder: new Recorder(budget === undefined ? options : { ...options, budget }), events, clock };
 }
 
@@ -57,6 +60,7 @@ const request = (changes: object = {}): Fact => ({
   method: 'CONNECT',
   host: 'example.com',
   port: 443,
+  path: null,
   client: { address: '10.200.0.2', port: 40_000 },
   code: 'HOST_NOT_ALLOWED',
   reason: 'no rule allows it',
@@ -124,11 +128,11 @@ test('Recorder makes a valid event of each step of a run, in order', (t) => {
       '4001:5',
       '4001:5',
       '4001:5',
-      '4001:5',
-      '0:99',
-      '4001:1',
-      '4001:5',
-      '4001:4',
+      '4002:1',
+      '1008:99',
+      '4002:1',
+      '4002:1',
+      '4002:1',
       '1007:2',
       '6002:4',
     ],
@@ -139,6 +143,7 @@ test('Recorder makes a valid event of each step of a run, in order', (t) => {
     deniedRequests: 2,
     attempts: 3,
     lost: 0,
+    invalid: 0,
     complete: false,
     incomplete: ['log-gap: 3 records of the kernel log were overwritten before they were read'],
   });
@@ -169,6 +174,7 @@ test('Recorder: the sum of count over refusals is what the fence counted, whatev
     deniedRequests: 0,
     attempts: 3,
     lost: 5008 - 14,
+    invalid: 0,
   });
 });
 
@@ -357,6 +363,7 @@ test('Recorder does not know what was lost when the counters were never read', (
     deniedRequests: 0,
     attempts: 1,
     lost: null,
+    invalid: 0,
     complete: false,
     incomplete: ['unknown: the counters of the fence could not be read'],
   });
@@ -382,4 +389,26 @@ test('Recorder.started() says that refusals are unlogged, where they are', (t) =
     events.map(({ metadata }) => metadata.event_code),
     ['sandbox-started', 'fence-unlogged'],
   );
+});
+
+test('Recorder writes an event that is not valid inside another, and counts it', (t) => {
+  const { recorder, events } = recording(undefined, { image: { name: 'debian' } as never });
+  recorder.started('6.1.0', { logging: true, marks: true });
+  recorder.fact(packet());
+  recorder.counts(counted({ deniedTcp: 1 }));
+  const { denied, lost, invalid } = recorder.stopped('end', false, {});
+  t.deepEqual({ denied, lost, invalid }, { denied: 1, lost: 0, invalid: 3 });
+  type Carried = { readonly class_uid: number; readonly unmapped?: { readonly counts?: { readonly invalid: number } } };
+  type Carrier = {
+    readonly invalid: { readonly first: readonly { readonly path: string }[] };
+    readonly event: Carried;
+  };
+  const carriers = events.map(({ metadata, unmapped }) => ({ code: metadata.event_code, ...(unmapped as Carrier) }));
+  t.deepEqual(
+    carriers.map(({ code, event, invalid: { first } }) => [code, event.class_uid, first[0]?.path]),
+    [6002, 4001, 6002].map((classUid) => ['event-invalid', classUid, 'device.image.uid']),
+  );
+  t.is(carriers[2]?.event.unmapped?.counts?.invalid, 2, 'those before the last');
+  if (schemaAvailable() === undefined) t.deepEqual(problems(events), []);
+  else if (process.env['REQUIRE'] !== undefined) t.fail(schemaAvailable());
 });

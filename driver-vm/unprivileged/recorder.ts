@@ -2,23 +2,26 @@ import { constants } from 'node:os';
 import { isTapwardenError } from '../../base/index.ts';
 import type { Fact, FenceCounts } from '../../channel/index.ts';
 import {
+  checkEvent,
   connectAllowed,
   connectDenied,
   connectFailed,
+  deepFreeze,
   type EventBody,
   type EventContext,
   type EventDraft,
-  type EventLog,
+  eventsDropped,
   execExited,
   execLaunched,
   fenceUnlogged,
+  type JsonlWriter,
   sandboxStarted,
   sandboxStopped,
   telemetryGap,
 } from '../../ocsf/index.ts';
-import type { Outcome } from '../../proxy/index.ts';
-import type { ExecRequest, RunSummary } from '../shared/ipc.ts';
-import { incompleteReasons } from './completeness.ts';
+import { clientGoneStatus, type Outcome } from '../../proxy/index.ts';
+import type { ExecRequest } from '../shared/ipc.ts';
+import { incompleteReasons, type RecordSummary } from './completeness.ts';
 import { BudgetLeft, defaultBudget, type EventBudget } from './event-budget.ts';
 import { type RefusedContext, RefusedPackets } from './refused-packets.ts';
 import { theExec } from './stdio.ts';
@@ -26,7 +29,7 @@ import { theExec } from './stdio.ts';
 /** What a recorder writes to, and how it tells the time: epoch milliseconds. */
 export type RecorderOptions = {
   readonly context: EventContext;
-  readonly log: EventLog;
+  readonly log: JsonlWriter;
   readonly accelerator: 'kvm' | 'tcg';
   readonly now: () => number;
   /** Events of the guest a second, and at once; the rest is counted, by the fence and here. @default {@link defaultBudget} */
@@ -56,13 +59,17 @@ export class Recorder {
   #gaps = 0;
   #logging = true;
   #marks = true;
+  /** Events that were not valid, and went out inside another. */
+  #invalid = 0;
+  /** Events that the log did not take. */
+  #dropped = 0;
   #exec: ExecRequest | undefined;
   #startedAt = 0;
   readonly #budget: BudgetLeft;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
-    this.#context = options.context;
+    this.#context = deepFreeze(structuredClone(options.context));
     this.#startedAt = options.now();
     this.#refused = new RefusedPackets(this.#startedAt, (event) => this.#append(event));
     this.#budget = new BudgetLeft(options.budget ?? defaultBudget, this.#startedAt);
@@ -74,7 +81,7 @@ export class Recorder {
    */
   started(kernelRelease: string, { logging, marks }: { readonly logging: boolean; readonly marks: boolean }): void {
     const { accelerator, now } = this.#options;
-    this.#context = { ...this.#context, kernelRelease };
+    this.#context = deepFreeze({ ...this.#context, kernelRelease });
     this.#append(sandboxStarted(this.#context, { time: now(), accelerator }));
     this.#marks = marks;
     if (logging) return;
@@ -127,6 +134,8 @@ export class Recorder {
       host: request.host,
       port: request.port,
       method: request.method,
+      ...(request.path === undefined ? {} : { path: request.path }),
+      ...(outcome.status === undefined || outcome.status === clientGoneStatus ? {} : { status: outcome.status }),
       client: clientOf(request.client),
       ...(outcome.resolvedAddress === undefined ? {} : { resolved: outcome.resolvedAddress }),
       via: outcome.by,
@@ -159,24 +168,37 @@ export class Recorder {
     this.#refused.remainder(counts, this.#run());
   }
 
+  /** Says that the log has not taken so many events, now that it takes them again. */
+  dropped(count: number): void {
+    this.#dropped += count;
+    this.#append(eventsDropped(this.#context, { time: this.#options.now(), dropped: count }));
+  }
+
   /** Writes the last event and returns the counts of the run. */
-  stopped(reason: string, failed: boolean, slot: Readonly<Record<string, number>>): RunSummary {
+  stopped(reason: string, failed: boolean, slot: Readonly<Record<string, number>>): RecordSummary {
     const summary = this.#summary();
     this.#append(
       sandboxStopped(this.#context, {
         time: this.#options.now(),
         accelerator: this.#options.accelerator,
         incomplete: summary.incomplete,
-        counts: { allowed: summary.allowed, denied: summary.denied, attempts: summary.attempts, lost: summary.lost },
+        counts: {
+          allowed: summary.allowed,
+          denied: summary.denied,
+          attempts: summary.attempts,
+          lost: summary.lost,
+          invalid: summary.invalid,
+        },
         slot,
         reason,
         failed,
       }),
     );
-    return summary;
+    // The event that was just written is one of them.
+    return { ...summary, invalid: this.#invalid };
   }
 
-  #summary(): RunSummary {
+  #summary(): RecordSummary {
     const counts = this.#counts;
     const known = counts !== null && counts !== undefined;
     const incomplete = incompleteReasons({
@@ -185,6 +207,7 @@ export class Recorder {
       logging: this.#logging,
       ran: this.#exec !== undefined,
       beyondBudget: this.#beyondBudget,
+      dropped: this.#dropped,
       unaccounted: this.#refused.unaccounted,
     });
     return {
@@ -194,6 +217,7 @@ export class Recorder {
       denied: known ? counts.deniedTcp + counts.deniedUdp + counts.deniedOther : this.#refused.recorded,
       deniedRequests: this.#deniedRequests,
       attempts: this.#refused.attempts,
+      invalid: this.#invalid,
       // Without counters nobody knows how many packets the log did not tell of; without a workload there were none.
       lost: known
         ? this.#refused.aggregated + this.#withheld
@@ -214,6 +238,9 @@ export class Recorder {
             host: fact.host,
             port: fact.port,
             method: fact.method,
+            ...(fact.path === null ? {} : { path: fact.path }),
+            // A refusal by policy is always answered so.
+            status: 403,
             client: clientOf(fact.client),
             via: 'guest-proxy',
             decision: { code: fact.code, reason: fact.reason, hint: fact.hint },
@@ -256,7 +283,10 @@ export class Recorder {
     };
   }
 
-  #append<Draft extends EventDraft>(body: EventBody<Draft>): void {
+  /** Every event passes here. One that is not valid is carried by one that is, and counted. */
+  #append<Draft extends EventDraft>(given: EventBody<Draft>): void {
+    const { body, errors } = checkEvent(given as EventBody<EventDraft>, this.#context, this.#options.now());
+    if (errors.length > 0) this.#invalid += 1;
     this.#options.log.append(body);
   }
 }

@@ -29,8 +29,8 @@ const maxAttempts = 100_000;
 const maxPackets = 2 ** 52;
 /** The workload's addresses, which all its packets leave from. */
 const sources = { ip4: '10.200.0.2', ip6: 'fd74:7761:776f::2' } as const;
-/** The rule of the fence that refuses. */
-const rule = { name: 'refuse', comment: 'everything but the proxy is refused' } as const;
+/** The rule of the fence that refuses. Frozen, as the context is, so that what follows from it is worked out once. */
+const rule = Object.freeze({ name: 'refuse', comment: 'everything but the proxy is refused' });
 
 /**
  * Makes events of the packets that the fence refused, and keeps their sum: the `count` of all events (1 where it is
@@ -77,16 +77,16 @@ export class RefusedPackets {
         time: run.now,
         originalTime: fact.monotonic,
         protocol: fact.protocol,
-        source: { ip: fact.source, ...portOf(fact.sourcePort) },
-        destination: { ip: fact.destination, ...portOf(fact.destinationPort) },
+        source: { ip: fact.source, port: fact.sourcePort ?? undefined },
+        destination: { ip: fact.destination, port: fact.destinationPort ?? undefined },
         interfaceOut: fact.interfaceOut,
         length: fact.length,
-        ...(fact.uid === null ? {} : { uid: fact.uid }),
-        ...(fact.gid === null ? {} : { gid: fact.gid }),
-        ...(fact.mark === null ? {} : { mark: fact.mark }),
-        ...execOf(fact.mark, run),
-        ...(fact.tcpFlags === null ? {} : { tcpFlags: fact.tcpFlags }),
-        ...(fact.icmp === null ? {} : { icmp: fact.icmp }),
+        uid: fact.uid ?? undefined,
+        gid: fact.gid ?? undefined,
+        mark: fact.mark ?? undefined,
+        exec: execOf(fact.mark, run),
+        tcpFlags: fact.tcpFlags ?? undefined,
+        icmp: fact.icmp ?? undefined,
         sequence: fact.sequence,
         rawLine: fact.raw,
         rule,
@@ -110,8 +110,8 @@ export class RefusedPackets {
           count: packets,
           protocol,
           source: { ip: destination.includes(':') ? sources.ip6 : sources.ip4 },
-          destination: { ip: destination, ...portOf(port) },
-          ...execOf(mark, run),
+          destination: { ip: destination, port: port ?? undefined },
+          exec: execOf(mark, run),
           reason: run.logging ? (run.gaps ? 'records-lost' : 'log-limit') : 'unlogged',
           rule,
         }),
@@ -167,12 +167,8 @@ function remainderReason(overflow: boolean, run: RefusedContext): AggregateReaso
 }
 
 /** The exec that a mark of the guest stands for, when there is such a one. */
-function execOf(mark: number | null, { exec }: RefusedContext): { readonly exec?: { readonly id: string } } {
-  return exec !== undefined && mark === exec ? { exec: { id: String(exec) } } : {};
-}
-
-function portOf(port: number | null): { readonly port?: number } {
-  return port === null ? {} : { port };
+function execOf(mark: number | null, { exec }: RefusedContext): { readonly id: string } | undefined {
+  return exec !== undefined && mark === exec ? { id: String(exec) } : undefined;
 }
 
 /** The counter of the fence that a protocol is counted in. */

@@ -17,8 +17,18 @@ vmTest('run: environment, working directory and exit status reach the command an
     'good day=1|inherited|/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   ]);
   t.true(stdout.toString('utf8').endsWith('\n0\n'), 'what was made of the directory is the workload’s');
-  t.deepEqual(Object.keys(result ?? {}), ['exit', 'reason', 'allowed', 'denied', 'attempts', 'lost', 'events']);
-  t.like(result, { exit: 255, reason: 'exited', allowed: 0, denied: 0, attempts: 0, lost: 0 });
+  const names = ['exit', 'reason', 'allowed', 'denied', 'attempts', 'lost', 'invalid', 'unwritten', 'events'];
+  t.deepEqual(Object.keys(result ?? {}), names);
+  t.like(result, {
+    exit: 255,
+    reason: 'exited',
+    allowed: 0,
+    denied: 0,
+    attempts: 0,
+    lost: 0,
+    invalid: 0,
+    unwritten: 0,
+  });
   t.deepEqual(
     events.map(({ metadata }) => metadata.event_code),
     ['sandbox-started', 'exec-launched', 'exec-exited', 'sandbox-stopped'],

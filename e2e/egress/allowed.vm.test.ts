@@ -93,25 +93,33 @@ rules:
 
   // The same as events: each well-formed request once, whichever of the two proxies answered it.
   t.deepEqual(withCode(events, 'connect-allowed').map(targetOf), [
-    `Open ${host}`,
-    `Open ${host}`,
-    `Open ${host}`,
-    `Open ${host}`,
-    `Open ${host}`,
-    `Open upstream.test:${echo.port}`,
+    `Get ${host}`,
+    `Post ${host}`,
+    `Connect ${host}`,
+    `Get ${host}`,
+    `Get ${host}`,
+    `Connect upstream.test:${echo.port}`,
   ]);
   t.true(withCode(events, 'connect-allowed').every(({ firewall_rule: rule }) => rule?.name === 'upstream'));
   t.true(withCode(events, 'connect-allowed').every(({ dst_endpoint: end }) => end?.ip === '127.0.0.1'));
   t.deepEqual(withCode(events, 'connect-denied').map(targetOf), [
-    `Refuse upstream.test:${other.port}`,
-    'Refuse evil.test:80',
-    `Refuse sneaky.test:${other.port}`,
-    `Refuse 127.0.0.2:${other.port}`,
-    `Refuse ::ffff:127.0.0.1:${other.port}`,
-    'Refuse evil.test:80',
-    'Refuse evil.test:80',
+    `Get upstream.test:${other.port}`,
+    'Get evil.test:80',
+    `Get sneaky.test:${other.port}`,
+    `Get 127.0.0.2:${other.port}`,
+    `Get ::ffff:127.0.0.1:${other.port}`,
+    'Connect evil.test:80',
+    'Get evil.test:80',
   ]);
-  t.deepEqual(withCode(events, 'connect-failed').map(targetOf), [`Fail upstream.test:${closed}`]);
+  t.deepEqual(withCode(events, 'connect-failed').map(targetOf), [`Get upstream.test:${closed}`]);
+  t.deepEqual(
+    [...withCode(events, 'connect-denied'), ...withCode(events, 'connect-failed')].map(
+      ({ class_uid: uid, http_response: answered }) => [uid, answered?.code],
+    ),
+    [...Array.from({ length: 7 }, () => [4002, 403]), [4002, 502]],
+  );
+  t.is(withCode(events, 'connect-allowed')[0]?.http_request?.url.url_string, `http://${host}/a?b=c`);
+  t.is(withCode(events, 'connect-denied').at(-1)?.http_request?.url.url_string, 'http://evil.test:80/second');
   t.is(result?.allowed, 6);
   t.deepEqual([result?.denied, result?.attempts, result?.lost], [0, 0, 0], 'nothing went around the proxy');
   t.regex(stderr, /6 requests allowed, 7 denied; 0 packets refused/);

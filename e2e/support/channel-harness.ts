@@ -1,8 +1,8 @@
 import { openSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { isTapwardenError } from '../../base/index.ts';
-import { type ChannelHostOptions, startChannelHost } from '../../driver-vm/channel-host.ts';
-import { openEventsFile } from '../../driver-vm/events-file.ts';
+import { type ChannelHostOptions, type EventsOfChild, startChannelHost } from '../../driver-vm/channel-host.ts';
+import { defaultRotation, type EventsFile, openEventsFile } from '../../driver-vm/events-file.ts';
 import type { ChildMessage, ParentMessage } from '../../driver-vm/shared/ipc.ts';
 
 /**
@@ -13,11 +13,18 @@ export type HarnessCommand =
   | {
       readonly kind: 'start';
       readonly uid: number;
-      readonly config: Omit<ChannelHostOptions['config'], 'startSequence'>;
+      readonly eventsFile: string;
+      readonly config: ChannelHostOptions['config'];
+      /** Bytes from which on the log is rotated. */
+      readonly maxBytes?: number;
+      /** The log is on a disk that takes nothing. */
+      readonly full?: boolean;
     }
   | { readonly kind: 'send'; readonly message: ParentMessage }
   | { readonly kind: 'next'; readonly kinds: readonly ChildMessage['kind'][] }
   | { readonly kind: 'finish'; readonly message: Parameters<Host['finish']>[0] }
+  /** What a person was warned of. */
+  | { readonly kind: 'warnings' }
   | { readonly kind: 'kill' };
 
 /** The answer to a command: what the call returned, or how it failed. */
@@ -28,17 +35,15 @@ export type HarnessAnswer =
 type Host = Awaited<ReturnType<typeof startChannelHost>>;
 
 let host: Host | undefined;
+const warnings: string[] = [];
 
 async function carryOut(command: HarnessCommand): Promise<unknown> {
   if (command.kind === 'start') {
-    const { uid, config } = command;
-    const full = config.eventsFile === '/dev/full';
-    const events = full ? { fd: openSync('/dev/full', 'a'), nextSequence: 1 } : await openEventsFile(config.eventsFile);
-    host = await startChannelHost({
-      uid,
-      eventsFd: events.fd,
-      config: { ...config, startSequence: events.nextSequence },
-    });
+    const { uid, eventsFile, config, maxBytes } = command;
+    const rotation = maxBytes === undefined ? defaultRotation : { maxBytes, retention: { files: 5 } };
+    const opened = await openEventsFile(eventsFile, rotation);
+    const events = command.full === true ? onFullDisk(opened) : opened;
+    host = await startChannelHost({ uid, events, config, onWarning: (line) => warnings.push(line) });
     const gateway = createServer();
     await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve));
     const { port } = gateway.address() as AddressInfo;
@@ -53,9 +58,23 @@ async function carryOut(command: HarnessCommand): Promise<unknown> {
       return await host.next(...command.kinds);
     case 'finish':
       return await host.finish(command.message);
+    case 'warnings':
+      return warnings;
     case 'kill':
       return await host.kill();
   }
+}
+
+function onFullDisk(events: EventsFile): EventsOfChild {
+  const { path, rotation, nextSequence, firstSequence, folderFd } = events;
+  return {
+    ...{ path, rotation, nextSequence, firstSequence, folderFd },
+    fd: openSync('/dev/full', 'a'),
+    allow: (gid) => events.allow(gid),
+    handOver: () => events.handOver(),
+    makeNext: (first) => events.makeNext(first),
+    putNext: () => events.putNext(),
+  };
 }
 
 process.on('message', (command: HarnessCommand) => {

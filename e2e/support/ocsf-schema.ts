@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormatsModule from 'ajv-formats';
+import { validateEvent as validateByTable } from '../../ocsf/index.ts';
 
 const root = join('..', 'shared', 'ocsf');
 
@@ -27,11 +28,19 @@ export function schemaAvailable(): string | undefined {
 }
 
 /**
- * Validates an event against the OCSF schema of its class and of its `metadata.version`. Returns what is wrong, a line
- * each; an empty list means valid. Example: `['/dst_endpoint/port must be <= 65535']`.
+ * Validates an event against the OCSF schema of its class and of its `metadata.version`, and with the product's own
+ * validator, whose verdict must be the same. Returns what is wrong, a line each; an empty list means valid by both.
+ * Example: `['/dst_endpoint/port must be <= 65535']`.
  */
 export function validateEvent(event: unknown): string[] {
+  const own = validateByTable(event).errors.map(({ path, message }) => `our validator: ${path} ${message}`);
+  return [...validateBySchema(event), ...own];
+}
+
+/** The same by the schema alone. */
+export function validateBySchema(event: unknown): string[] {
   const { class_uid: classUid, metadata } = (event ?? {}) as { class_uid?: unknown; metadata?: { version?: unknown } };
+  if (classUid === 1008) return validateBySchema(asBaseEvent(event as Readonly<Record<string, unknown>>));
   const file = typeof classUid === 'number' ? schemaFiles[classUid] : undefined;
   if (file === undefined) return [`class_uid ${String(classUid)} has no schema here`];
   const version = String(metadata?.version);
@@ -42,6 +51,28 @@ export function validateEvent(event: unknown): string[] {
     ({ instancePath, message, params }) =>
       `${instancePath || '/'} ${message ?? 'is invalid'} ${JSON.stringify(params)}`,
   );
+}
+
+/**
+ * An Event Log Activity as a Base Event. Of its class there is no JSON Schema: what it has in common with all classes is
+ * held against theirs, and its own four attributes are left to the product's validator. `actor` and `device` are its own
+ * too, where a Base Event has them of the profile host.
+ */
+function asBaseEvent(event: Readonly<Record<string, unknown>>): object {
+  const { log_name: _name, log_provider: _provider, log_type: _type, log_type_id: _typeId, ...common } = event;
+  const metadata = (event['metadata'] ?? {}) as { readonly profiles?: readonly string[] };
+  const activity = event['activity_id'] === 99 ? 99 : 0;
+  return {
+    ...common,
+    metadata: { ...metadata, profiles: ['host', ...(metadata.profiles ?? [])] },
+    class_uid: 0,
+    class_name: 'Base Event',
+    category_uid: 0,
+    category_name: 'Uncategorized',
+    activity_id: activity,
+    type_uid: activity,
+    type_name: `Base Event: ${activity === 99 ? 'Other' : 'Unknown'}`,
+  };
 }
 
 /** The captions file of one version: classes and objects, each attribute with `e` (captions) and `p` (profiles). */

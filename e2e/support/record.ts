@@ -26,6 +26,8 @@ export type LoggedEvent = {
   readonly src_endpoint?: { readonly ip?: string; readonly port?: number };
   readonly dst_endpoint?: { readonly ip?: string; readonly port?: number; readonly hostname?: string };
   readonly connection_info?: { readonly protocol_num?: number };
+  readonly http_request?: { readonly http_method?: string; readonly url: { readonly url_string: string } };
+  readonly http_response?: { readonly code: number };
   readonly firewall_rule?: { readonly name: string };
   readonly unmapped?: {
     readonly complete?: boolean;
@@ -47,6 +49,7 @@ export type RunResult = {
   readonly lost: number | null;
   readonly complete: boolean;
   readonly incomplete: readonly string[];
+  readonly invalid: number;
   readonly events: string;
 };
 
@@ -118,6 +121,7 @@ export function resultProblems(result: RunResult, events: readonly LoggedEvent[]
   const withDestination = denied.filter((event) => event.dst_endpoint !== undefined);
   expect('distinct attempts', new Set(withDestination.map(attemptOf)).size, result.attempts);
   expect('requests allowed', withCode(run, 'connect-allowed').length, result.allowed);
+  expect('events that are not valid', withCode(run, 'event-invalid').length, result.invalid);
   const stopped = withCode(run, 'sandbox-stopped');
   if (events.length > 0) {
     expect('last event', events.at(-1)?.metadata.event_code, 'sandbox-stopped');

@@ -1,0 +1,64 @@
+import test from 'ava';
+import { context, tcp } from '../e2e/support/sample-events.ts';
+import { seeded } from '../e2e/support/seeded.ts';
+import { deepFreeze } from './frozen.ts';
+import { type DeniedPacketInput, deniedPacket } from './index.ts';
+
+test('deniedPacket: what is taken over from a packet before is what the packet alone gives', (t) => {
+  const random = seeded(5);
+  const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)] as T;
+  const frozen = deepFreeze(structuredClone(context));
+  const rules = [deepFreeze({ name: 'refuse', comment: 'all' }), deepFreeze({ name: 'r"', uid: 'u', version: '1' })];
+  const optional = <Key extends string, T>(key: Key, values: readonly T[]) =>
+    random() < 0.3 ? {} : ({ [key]: pick(values) } as { readonly [K in Key]: T });
+  const { uid: _u, gid: _g, mark: _m, exec: _e, tcpFlags: _t, ...base } = tcp;
+  for (let index = 0; index < 20_000; index += 1) {
+    const ports = [22, 53, 80, 123, 443, 445, 853, 4444];
+    const input: DeniedPacketInput = {
+      ...base,
+      time: 1790000000000 + index,
+      originalTime: `${index}.000001`,
+      sequence: index,
+      protocol: pick([1, 6, 17, 58, 132, 136, 253]),
+      source: { ip: pick(['10.200.0.2', 'fd00::2']), ...optional('port', [1, 2]) },
+      destination: {
+        ip: pick(['203.0.113.10', '127.0.0.1', '10.0.0.1', '169.254.169.254', 'fd00:ec2::254', '::1', '2001:db8::1']),
+        ...optional('port', ports),
+      },
+      interfaceOut: pick(['eth0', 'veth"1', 'x'.repeat(2000)]),
+      length: pick([60, 1500]),
+      rawLine: pick(['plain', '\ud800', 'ä'.repeat(600), 'x'.repeat(5000)]),
+      rule: pick(rules),
+      verdict: pick(['tcp-reset', 'icmpx-admin-prohibited', 'drop'] as const),
+      ...optional('uid', [0, 1000]),
+      ...optional('gid', [0, 1000]),
+      ...optional('mark', [1, 2]),
+      ...optional('tcpFlags', [0, 2, 18]),
+      ...optional('icmp', [
+        { type: 8, code: 0 },
+        { type: 3, code: 1 },
+      ]),
+      ...optional('exec', [{ id: '1' }, { id: 'e'.repeat(100) }, { id: '\udc00' }]),
+    };
+    // A context that may change is never remembered.
+    const alone = deniedPacket({ ...frozen }, input);
+    const found = deniedPacket(frozen, input);
+    if (JSON.stringify(found) !== JSON.stringify(alone)) t.deepEqual(found, alone, JSON.stringify(input));
+  }
+  t.pass();
+});
+
+test('deniedPacket: a bad number is refused after a good packet too', (t) => {
+  const frozen = deepFreeze(structuredClone(context));
+  const rule = deepFreeze({ name: 'refuse' });
+  deniedPacket(frozen, { ...tcp, rule });
+  for (const change of [
+    { uid: -1 },
+    { gid: 2 ** 32 },
+    { mark: NaN },
+    { icmp: { type: 256, code: 0 } },
+    { protocol: 1.5 },
+  ]) {
+    t.throws(() => deniedPacket(frozen, { ...tcp, rule, ...change }), { code: 'EVENT_INVALID' });
+  }
+});
