@@ -12,13 +12,12 @@ import {
   SendCredit,
   type StreamNumber,
 } from '../channel/index.ts';
-import { guestPaths } from '../init/contract.ts';
 // Not through the index: the guest reads no YAML, and what its bundle leaves out need not be loaded under emulation.
 import { parsePolicyModel } from '../policy/parse-model.ts';
 import { type Exec, startExec } from './exec.ts';
 import { guestExecMarks, markExec } from './exec-marks.ts';
 import { FenceAccount } from './fence-account.ts';
-import { inWorkloadNamespace, loadFence } from './fence-loader.ts';
+import { loadFence, workloadNamespacePath } from './fence-loader.ts';
 import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
 import { Monitor } from './monitor.ts';
 import { workloadEnvironment } from './workload-environment.ts';
@@ -102,7 +101,7 @@ export class Session {
     this.#marks = fence.execs !== undefined;
     this.#account = new FenceAccount({
       run,
-      reader: [...inWorkloadNamespace, guestPaths.node, guestPaths.fenceReader],
+      namespace: workloadNamespacePath,
       fence: { tag, direct, ...fence },
       settleLog: async () => await monitor.settle(),
       onFact: (fact) => this.#fact(fact),
