@@ -15,6 +15,7 @@ import {
   execLaunched,
   fenceUnlogged,
   type JsonlWriter,
+  logReaderRestarted,
   sandboxStarted,
   sandboxStopped,
   telemetryGap,
@@ -251,6 +252,10 @@ export class Recorder {
       case 'gap':
         this.#gaps += fact.missing;
         return this.#append(telemetryGap(this.#context, { ...fact, time: this.#options.now(), source: '/dev/kmsg' }));
+      case 'restart':
+        return this.#append(
+          logReaderRestarted(this.#context, { ...fact, time: this.#options.now(), source: '/dev/kmsg' }),
+        );
     }
   }
 

@@ -178,6 +178,16 @@ export const mappedEvents: readonly MappedEvent[] = [
     },
   },
   {
+    code: 'log-reader-restarted',
+    when: "The reader of the guest's kernel log ended, by an overrun or by force, and another one went on.",
+    sample: 'log-reader-restarted',
+    fields: {
+      'log_name, log_provider': 'the log that is read, and who writes it',
+      'unmapped.restart.*':
+        'the numbers of the last record before and the first after, how many are missing between, and for how long nobody read',
+    },
+  },
+  {
     code: 'events-dropped',
     when: 'The disk took no events for a while, and more came than can be held. Written when it takes events again.',
     sample: 'events-dropped',
