@@ -83,7 +83,8 @@ export class Recorder {
   started(kernelRelease: string, { logging, marks }: { readonly logging: boolean; readonly marks: boolean }): void {
     const { accelerator, now } = this.#options;
     this.#context = deepFreeze({ ...this.#context, kernelRelease });
-    this.#append(sandboxStarted(this.#context, { time: now(), accelerator }));
+    const attribution = marks ? 'exec-mark' : 'uid';
+    this.#append(sandboxStarted(this.#context, { time: now(), accelerator, attribution }));
     this.#marks = marks;
     if (logging) return;
     this.#logging = false;

@@ -145,6 +145,8 @@ export const mappedEvents: readonly MappedEvent[] = [
       'app.*': 'tapwarden',
       'unmapped.accelerator': '`kvm`, or `tcg` for emulation',
       'unmapped.image.*': 'the image of the workload',
+      'unmapped.attribution':
+        'by what it is known whose a refused packet is: `exec-mark`, which was tried with a packet, or `uid` where the kernel cannot',
     },
   },
   {

@@ -191,7 +191,7 @@ export const samples: Readonly<Record<string, EventBody>> = {
   'exec-launched-empty': execLaunched(bare, { ...command, argv: [] }),
   'exec-exited': execExited(context, { ...command, end: { kind: 'exited', exitCode: 3 } }),
   'exec-signaled': execExited(context, { ...command, end: { kind: 'signaled', signal: 'SIGKILL' } }),
-  'sandbox-started': sandboxStarted(context, { time, accelerator: 'kvm' }),
+  'sandbox-started': sandboxStarted(context, { time, accelerator: 'kvm', attribution: 'exec-mark' }),
   'sandbox-stopped': sandboxStopped(context, {
     time,
     accelerator: 'kvm',
