@@ -13,17 +13,19 @@ import {
   type EventBody,
   type EventContext,
   type EventDraft,
+  EventSummary,
   eventsDropped,
   execExited,
   execLaunched,
   fenceUnlogged,
   type JsonlWriter,
+  renderBrief,
   sandboxStarted,
   sandboxStopped,
   telemetryGap,
 } from '../../ocsf/index.ts';
 import { clientGoneStatus, type Outcome } from '../../proxy/index.ts';
-import type { ExecRequest, RunSummary } from '../shared/ipc.ts';
+import { type ExecRequest, type RunSummary, reportLimits } from '../shared/ipc.ts';
 
 /** What a recorder writes to, and how it tells the time: epoch milliseconds. */
 export type RecorderOptions = {
@@ -50,6 +52,9 @@ const maxAttempts = 100_000;
 /** Frozen, as the context is, so that what follows from it is worked out once. */
 const refuseRule = Object.freeze({ name: 'refuse', comment: 'everything but the proxy is refused' });
 
+/** Destinations that the report at the end of a run tells of; the log has them all. */
+const reportedDestinations = 5;
+
 const workload = { uid: 1000, name: 'workload' } as const;
 
 /**
@@ -61,6 +66,7 @@ const workload = { uid: 1000, name: 'workload' } as const;
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #attempts = new Set<string>();
+  readonly #tried = new EventSummary();
   readonly #recorded = { tcp: 0, udp: 0, other: 0 };
   #context: EventContext;
   #allowed = 0;
@@ -197,10 +203,16 @@ export class Recorder {
       }),
     );
     // The event that was just written is one of them.
-    return { ...summary, invalid: this.#invalid };
+    return { ...summary, invalid: this.#invalid, report: this.#report() };
   }
 
-  #summary(): RecordSummary {
+  /** What was refused, for a person, in lines that are safe to print. */
+  #report(): readonly string[] {
+    const lines = renderBrief(this.#tried.summary(), { limit: reportedDestinations });
+    return lines.slice(0, reportLimits.lines).map((line) => line.slice(0, reportLimits.characters));
+  }
+
+  #summary(): Omit<RecordSummary, 'report'> {
     const recorded = this.#recorded.tcp + this.#recorded.udp + this.#recorded.other;
     const counts = this.#counts;
     const known = counts !== null && counts !== undefined;
@@ -315,6 +327,7 @@ export class Recorder {
   #append<Draft extends EventDraft>(given: EventBody<Draft>): void {
     const { body, errors } = checkEvent(given as EventBody<EventDraft>, this.#context, this.#options.now());
     if (errors.length > 0) this.#invalid += 1;
+    this.#tried.add(body);
     this.#options.log.append(body);
   }
 }
