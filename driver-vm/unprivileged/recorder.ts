@@ -2,6 +2,9 @@ import { constants } from 'node:os';
 import { isTapwardenError } from '../../base/index.ts';
 import type { Fact, FenceCounts } from '../../channel/index.ts';
 import {
+  type CanaryLink,
+  type CanaryMissedInput,
+  canaryMissed,
   checkEvent,
   connectAllowed,
   connectDenied,
@@ -70,6 +73,9 @@ export class Recorder {
   #invalid = 0;
   /** Events that the log did not take. */
   #dropped = 0;
+  /** Rounds of canaries that were missed, and the first link that broke. */
+  #missedCanaries = 0;
+  #missedLink: CanaryLink | undefined;
   #exec: ExecRequest | undefined;
   #startedAt = 0;
   readonly #budget: BudgetLeft;
@@ -176,6 +182,15 @@ export class Recorder {
     this.#refused.remainder(counts, this.#run());
   }
 
+  /** Takes a canary that was missed, or is seen again. */
+  canaryMissed(finding: CanaryMissedInput): void {
+    if (finding.step !== 'close') {
+      this.#missedCanaries += 1;
+      this.#missedLink ??= finding.link;
+    }
+    this.#append(canaryMissed(this.#context, finding));
+  }
+
   /** Says that the log has not taken so many events, now that it takes them again. */
   dropped(count: number): void {
     this.#dropped += count;
@@ -222,6 +237,8 @@ export class Recorder {
       ran: this.#exec !== undefined,
       beyondBudget: this.#beyondBudget,
       dropped: this.#dropped,
+      canaries: this.#missedCanaries,
+      canaryLink: this.#missedLink,
       unaccounted: this.#refused.unaccounted,
     });
     return {
