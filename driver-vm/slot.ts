@@ -35,19 +35,33 @@ export const slotNamespace = (id: string): string => `tw-${id}`;
  * @throws NFT_MISSING, NFT_REJECTED when the table cannot be loaded
  */
 export async function makeSlot(run: Run, options: SlotOptions, undo: UndoStack): Promise<Slot> {
-  const namespace = slotNamespace(options.id);
-  await addNamespace(run, options.id, undo);
-  const enter = ['ip', 'netns', 'exec', namespace] as const;
-  await step('set the namespace up', () =>
-    run([...enter, 'sh', '-euc', settings], { env: { IP6: hasIp6(options.direct) ? '0' : '1' } }),
-  );
+  const { namespace, enter } = await makeNamespace(run, { id: options.id, withIp6: hasIp6(options.direct) }, undo);
   await addTap(run, namespace, options.vmmUid);
   await applyRuleset(
     { run, enter, ...(options.folder === undefined ? {} : { folder: options.folder }) },
     slotRuleset(options.direct),
   );
-  await step('bring the TAP up', () =>
+  await slotStep('bring the TAP up', () =>
     run(['ip', '-n', namespace, '-batch', '-'], { input: tapUp(hasIp6(options.direct)) }),
+  );
+  return { namespace, enter };
+}
+
+/**
+ * Makes the namespace of a slot, in which nothing is forwarded yet.
+ *
+ * @throws SLOT_FAILED, SANDBOX_EXISTS as {@link makeSlot}
+ */
+export async function makeNamespace(
+  run: Run,
+  options: { readonly id: string; readonly withIp6: boolean },
+  undo: UndoStack,
+): Promise<Slot> {
+  const namespace = slotNamespace(options.id);
+  await addNamespace(run, options.id, undo);
+  const enter = ['ip', 'netns', 'exec', namespace] as const;
+  await slotStep('set the namespace up', () =>
+    run([...enter, 'sh', '-euc', settings], { env: { IP6: options.withIp6 ? '0' : '1' } }),
   );
   return { namespace, enter };
 }
@@ -132,7 +146,8 @@ function tapUp(withIp6: boolean): string {
   ].join('\n');
 }
 
-async function step(what: string, body: () => Promise<unknown>): Promise<void> {
+/** Carries a step out; its error names the step. Example: `'bring the TAP up'`. */
+export async function slotStep(what: string, body: () => Promise<unknown>): Promise<void> {
   try {
     await body();
   } catch (cause) {

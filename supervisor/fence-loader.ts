@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { isTapwardenError, type Run, TapwardenError } from '../base/index.ts';
-import { guestPaths } from '../init/contract.ts';
 import {
   applyRuleset,
   applyRulesetOver,
@@ -14,6 +13,7 @@ import {
 import { workloadNet } from './addresses.ts';
 import { type ExecMarks, type FenceSpec, fenceRuleset } from './fence.ts';
 import { guestRuleset } from './guest-table.ts';
+import { place as ownPlace, type Place } from './place.ts';
 
 /** What {@link loadFence} works from. */
 export type FenceOptions = {
@@ -21,21 +21,18 @@ export type FenceOptions = {
   readonly direct: readonly DirectDestination[];
   readonly allowUnlogged: boolean;
   readonly execs: ExecMarks;
+  /** @default the place of this process */
+  readonly place?: Pick<Place, 'jail' | 'uplink'>;
 };
 
 /** The fence that was loaded: what of it the kernel could do. */
 export type LoadedFence = Pick<FenceSpec, 'log' | 'account' | 'execs'>;
 
 /**
- * How a program runs inside the workload's network namespace. By busybox, which is static: under emulation `ip netns exec`
- * costs a guest 50 to 100 ms each time, for what its libraries take to load.
+ * How a program runs inside the workload's network namespace. In a guest this is busybox, which is static: under emulation
+ * `ip netns exec` costs 50 to 100 ms each time, for what its libraries take to load.
  */
-export const inWorkloadNamespace = [
-  guestPaths.busybox,
-  'nsenter',
-  `--net=/run/netns/${workloadNet.namespace}`,
-  '--',
-] as const;
+export const inWorkloadNamespace = ['nsenter', `--net=/run/netns/${workloadNet.namespace}`, '--'] as const;
 
 const logSwitch = '/proc/sys/net/netfilter/nf_log_all_netns';
 
@@ -52,9 +49,11 @@ const logSwitch = '/proc/sys/net/netfilter/nf_log_all_netns';
  * @throws NFT_REJECTED when the ruleset is refused for another reason
  */
 export async function loadFence(run: Run, options: FenceOptions): Promise<LoadedFence> {
-  if (options.direct.length > 0) await allowForwarding(run, options.direct);
-  await applyRuleset({ run }, guestRuleset(options.direct)).catch((error) => explain(run, error));
-  const log = (await readFile(logSwitch, 'utf8').catch(() => '0')).trim() === '1';
+  const { direct, place = ownPlace } = options;
+  if (direct.length > 0) await allowForwarding(run, direct);
+  await applyRuleset({ run }, guestRuleset(direct, place.uplink)).catch((error) => explain(run, error));
+  // The switch is in the kernel's first network namespace alone, where a jail's driver has seen to it.
+  const log = place.jail?.logging ?? (await readFile(logSwitch, 'utf8').catch(() => '0')).trim() === '1';
   if (!log) checkUnlogged(options, `${logSwitch} is not 1`);
   const whole: LoadedFence = { log, account: true, execs: options.execs };
   try {

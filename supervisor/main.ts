@@ -1,17 +1,21 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { release, uptime } from 'node:os';
 import { messageOf } from '../base/index.ts';
 import { Connection, channelVersion } from '../channel/index.ts';
 import { channelPortName } from '../init/contract.ts';
+import { place } from './place.ts';
 import { openPort } from './port-stream.ts';
 import { Session } from './session.ts';
 
 /**
  * The guest's program: opens the channel, says hello, and does what the host asks until the host is gone. When it ends,
- * init powers the guest off; so does an error that nobody expected, after it was said on the console.
+ * init powers the guest off; so does an error that nobody expected, after it was said on the console. In a jail the same
+ * program runs on the host, in a mount namespace of its own and with the slot as its network.
  */
 async function main(): Promise<void> {
-  const bootMs = Math.round(uptime() * 1000);
-  const stream = await openPort(channelPortName);
+  const bootMs = Math.round((place.jail === undefined ? uptime() : process.uptime()) * 1000);
+  const stream = place.jail === undefined ? await openPort(channelPortName) : await connectTo(place.jail.channel);
   await new Promise<void>((resolve) => {
     const connection: Connection = new Connection(stream, {
       onMessage: (payload) => session.onMessage(payload),
@@ -21,6 +25,13 @@ async function main(): Promise<void> {
     const session = new Session(connection);
     void connection.send({ kind: 'hello', version: channelVersion, kernelRelease: release(), bootMs });
   });
+}
+
+/** Before anything is set up, since the socket is in a folder that the jail then hides from itself. */
+async function connectTo(path: string): Promise<Socket> {
+  const socket = connect(path);
+  await once(socket, 'connect');
+  return socket;
 }
 
 main()

@@ -12,7 +12,6 @@ import {
   SendCredit,
   type StreamNumber,
 } from '../channel/index.ts';
-import { guestPaths } from '../init/contract.ts';
 // Not through the index: the guest reads no YAML, and what its bundle leaves out need not be loaded under emulation.
 import { parsePolicyModel } from '../policy/parse-model.ts';
 import { type Exec, startExec } from './exec.ts';
@@ -21,8 +20,10 @@ import { FenceAccount } from './fence-account.ts';
 import { inWorkloadNamespace, loadFence } from './fence-loader.ts';
 import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
 import { Monitor } from './monitor.ts';
+import { place } from './place.ts';
 import { workloadEnvironment } from './workload-environment.ts';
-import { execCgroup, openWorkloadNamespace, premadeExecs, prepareWorkload } from './workload-namespace.ts';
+import { execCgroup, premadeExecs } from './workload-layout.ts';
+import { openWorkloadNamespace, prepareWorkload } from './workload-namespace.ts';
 
 type RunningExec = {
   readonly exec: Exec;
@@ -102,7 +103,7 @@ export class Session {
     this.#marks = fence.execs !== undefined;
     this.#account = new FenceAccount({
       run,
-      reader: [...inWorkloadNamespace, guestPaths.node, guestPaths.fenceReader],
+      reader: [...inWorkloadNamespace, place.node, place.fenceReader],
       fence: { tag, direct, ...fence },
       settleLog: async () => await monitor.settle(),
       onFact: (fact) => this.#fact(fact),

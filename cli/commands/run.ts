@@ -14,7 +14,7 @@ import {
   type RunSummary,
   Sandbox,
 } from '../../driver-vm/index.ts';
-import type { WorkloadImage } from '../../init/index.ts';
+import { ensureWorkloadImage, type WorkloadImage } from '../../init/index.ts';
 import { makeLogTag } from '../../nft/index.ts';
 import type { FsyncPolicy, Rotation } from '../../ocsf/index.ts';
 import type { Command, Context } from '../context.ts';
@@ -74,9 +74,13 @@ type RunOptions = {
   readonly id: string;
   readonly policyFile: string | undefined;
   readonly allow: readonly string[];
-  readonly image: string;
+  readonly jail: boolean;
+  /** `undefined`: the default image, or in a jail the host's own root. */
+  readonly image: string | undefined;
   readonly cpus: number;
   readonly memoryMiB: number;
+  /** Limits that were asked for on the command line. */
+  readonly limits: readonly ('cpu' | 'memory')[];
   readonly exec: ExecRequest;
   readonly timeoutMs: number | undefined;
   readonly eventsFile: string;
@@ -93,6 +97,7 @@ function readRunOptions(context: Context, args: readonly string[]): RunOptions {
   const { values } = readOptions('run', own, {
     policy: { type: 'string' },
     allow: { type: 'string', multiple: true },
+    jail: { type: 'boolean' },
     image: { type: 'string' },
     cpus: { type: 'string' },
     memory: { type: 'string' },
@@ -122,9 +127,14 @@ function readRunOptions(context: Context, args: readonly string[]): RunOptions {
     id,
     policyFile: values.policy,
     allow: values.allow ?? [],
-    image: values.image ?? 'default',
+    jail: values.jail ?? false,
+    image: values.image,
     cpus: readNumber('run', '--cpus', values.cpus, { min: 1, max: 64, unit: 'processors' }) ?? 1,
     memoryMiB: readNumber('run', '--memory', values.memory, { min: 256, max: 65_536, unit: 'MiB' }) ?? 512,
+    limits: [
+      ...(values.cpus === undefined ? [] : ['cpu' as const]),
+      ...(values.memory === undefined ? [] : ['memory' as const]),
+    ],
     exec: { argv, env: readEnvironment(context, values.env ?? []), workdir },
     timeoutMs: timeout === undefined ? undefined : timeout * 1000,
     eventsFile: resolve(values.events ?? join(context.paths.stateDir, 'events', `${id}.jsonl`)),
@@ -199,14 +209,7 @@ async function runToEnd(
   const policy = await loadPolicy(options.policyFile, options.allow);
   const pool = poolOf(context.env);
   const direct = await directDestinations(policy.policy, pool);
-  const guestDir = context.env['TAPWARDEN_GUEST_DIR'];
-  const machine = await prepareMachine({
-    stateDir: context.paths.stateDir,
-    image: options.image,
-    ...(guestDir === undefined ? {} : { guestDir }),
-    run: runProgram,
-    onProgress: (line) => progress.step(line),
-  });
+  const { carrier, image } = await prepareCarrier(context, options, progress);
   const prepared = Date.now();
   const signals = new SignalRelay();
   try {
@@ -216,13 +219,11 @@ async function runToEnd(
       id: options.id,
       paths: context.paths,
       run: runProgram,
-      ...machine,
-      cpus: options.cpus,
-      memoryMiB: options.memoryMiB,
+      ...carrier,
       policy: policy.policy,
       direct,
       pool,
-      context: eventContext(options, policy, machine.workload),
+      context: eventContext(options, policy, image),
       tag: makeLogTag(randomBytes(16)),
       events,
       fsync: options.fsync,
@@ -240,6 +241,26 @@ async function runToEnd(
   }
 }
 
+/** What carries the sandbox, and the image that the workload sees: of a jail the host's own files, without one. */
+async function prepareCarrier(context: Context, options: RunOptions, progress: Progress) {
+  const { cpus, memoryMiB, limits: required } = options;
+  const { stateDir } = context.paths;
+  const common = { stateDir, run: runProgram, onProgress: (line: string) => progress.step(line) };
+  if (options.jail) {
+    progress.warn('this is a jail: no virtual machine stands between the command and this host');
+    const image =
+      options.image === undefined ? undefined : await ensureWorkloadImage({ ...common, name: options.image });
+    return { carrier: { jail: { limits: { cpus, memoryMiB }, required, image: image?.path ?? null } }, image };
+  }
+  const guestDir = context.env['TAPWARDEN_GUEST_DIR'];
+  const machine = await prepareMachine({
+    ...common,
+    ...(options.image === undefined ? {} : { image: options.image }),
+    ...(guestDir === undefined ? {} : { guestDir }),
+  });
+  return { carrier: { ...machine, cpus, memoryMiB }, image: machine.workload };
+}
+
 /** Runs the command in a sandbox that was made, and takes the sandbox away whatever happens. */
 async function useSandbox(
   sandbox: Sandbox,
@@ -249,7 +270,7 @@ async function useSandbox(
   onSummary: (summary: RunSummary) => void,
 ): Promise<Pick<RunEnd, 'exit' | 'reason'>> {
   try {
-    progress.step(`booting the guest`);
+    progress.step(options.jail ? 'starting the jail' : 'booting the guest');
     await Promise.race([sandbox.start(), signals.beforeCommand()]);
     progress.clear();
     if (!sandbox.logging) {
@@ -286,7 +307,7 @@ function incomplete({ problem, unwritten }: RunSummary, eventsFile: string): Tap
   });
 }
 
-function eventContext(options: RunOptions, { policy, name }: LoadedPolicy, workload: WorkloadImage) {
+function eventContext(options: RunOptions, { policy, name }: LoadedPolicy, image: WorkloadImage | undefined) {
   const digest = createHash('sha256').update(JSON.stringify(policy)).digest('hex');
   return {
     ocsfVersion: '1.8.0',
@@ -295,8 +316,8 @@ function eventContext(options: RunOptions, { policy, name }: LoadedPolicy, workl
     sandboxId: options.id,
     runId: randomUUID(),
     hostname: hostname(),
-    hypervisor: 'qemu',
-    image: { name: workload.name, uid: workload.path },
+    ...(options.jail ? {} : { hypervisor: 'qemu' as const }),
+    ...(image === undefined ? {} : { image: { name: image.name, uid: image.path } }),
     policy: { uid: `sha256:${digest.slice(0, 16)}`, name, version: `sha256:${digest}` },
   } as const;
 }
@@ -355,7 +376,7 @@ function describeEnd(end: ExecEnd, expired: boolean): string {
 function requireRoot(): void {
   if (process.geteuid?.() === 0) return;
   throw new TapwardenError('NOT_ROOT', {
-    message: "'tapwarden run' needs root: it makes network namespaces, a TAP device and nftables rules",
+    message: "'tapwarden run' needs root: it makes network namespaces, devices and nftables rules",
     hint: "Use sudo. 'tapwarden rules' shows what would be loaded, without root.",
   });
 }

@@ -30,13 +30,13 @@ import { theExec } from './stdio.ts';
 export type RecorderOptions = {
   readonly context: EventContext;
   readonly log: JsonlWriter;
-  readonly accelerator: 'kvm' | 'tcg';
+  readonly accelerator: 'kvm' | 'tcg' | null;
+  /** The workload's uid in the kernel's records. */
+  readonly workloadUid: number;
   readonly now: () => number;
   /** Events of the guest a second, and at once; the rest is counted, by the fence and here. @default {@link defaultBudget} */
   readonly budget?: EventBudget;
 };
-
-const workload = { uid: 1000, name: 'workload' } as const;
 
 /**
  * Turns what the guest and the gateway saw into events, and keeps the counts of the run.
@@ -279,7 +279,7 @@ export class Recorder {
       execId: String(theExec),
       argv: exec.argv,
       workdir: exec.workdir ?? '/home/workload',
-      user: workload,
+      user: { uid: this.#options.workloadUid, name: 'workload' },
     };
   }
 

@@ -98,7 +98,8 @@ export const mappedEvents: readonly MappedEvent[] = [
       ...packet,
       count: 'packets, where there are more than one',
       'start_time, end_time, duration': 'the window in which they were refused; `time` is its start',
-      'dst_endpoint.*': 'where to, when they were counted by it; no port where the protocol has none, or it is not known',
+      'dst_endpoint.*':
+        'where to, when they were counted by it; no port where the protocol has none, or it is not known',
       'firewall_rule.*': 'the rule of the fence that refused',
       'attacks.*': 'the technique that one such packet would be, were it malicious: of few destinations only',
       'unmapped.aggregation.*': 'why they have no event of their own, and the window',

@@ -1,0 +1,26 @@
+import type { Run, UndoStack } from '../../base/index.ts';
+import { link } from '../../init/index.ts';
+import type { DirectDestination } from '../../nft/index.ts';
+import { makeNamespace, type Slot, slotStep } from '../slot.ts';
+
+/**
+ * Makes the slot of a jail: the namespace in which the supervisor runs, as it does in a guest's own. It has no TAP: the
+ * gateway's address is on `lo`, where the supervisor's proxy reaches it. What the workload may reach there, the supervisor's
+ * own table says.
+ *
+ * @throws SLOT_FAILED when a step fails, with the step
+ * @throws SANDBOX_EXISTS when the namespace is there already
+ */
+export async function makeJailSlot(
+  run: Run,
+  options: { readonly id: string; readonly direct: readonly DirectDestination[] },
+  undo: UndoStack,
+): Promise<Slot> {
+  const slot = await makeNamespace(run, { id: options.id, withIp6: true }, undo);
+  await slotStep("give the gateway's address to", () =>
+    run(['ip', '-n', slot.namespace, '-batch', '-'], {
+      input: `link set lo up\naddress add ${link.hostIpv4}/32 dev lo\n`,
+    }),
+  );
+  return slot;
+}
