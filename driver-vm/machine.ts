@@ -27,7 +27,6 @@ export type MachineOptions = {
 
 /** The supervisor in one file, as the build makes it. */
 const supervisorBundle = fileURLToPath(new URL('../supervisor.cjs', import.meta.url));
-const fenceReader = fileURLToPath(new URL('../fence-reader.cjs', import.meta.url));
 
 /** A machine that does not say its rate gets this one: the guest's clock runs fast or slow, and the guest boots. */
 const fallbackTscKhz = 1_000_000;
@@ -60,7 +59,7 @@ export async function findGuest(
   options: Omit<MachineOptions, 'image'> & { readonly mayBuild?: boolean },
 ): Promise<GuestImage> {
   const { guestDir, ...rest } = options;
-  if (guestDir === undefined) return await ensureGuest({ ...rest, supervisorBundle, fenceReader });
+  if (guestDir === undefined) return await ensureGuest({ ...rest, supervisorBundle });
   const [kernel, initrd, root] = await Promise.all([
     existing(guestDir, 'vmlinux'),
     existing(guestDir, 'initrd'),

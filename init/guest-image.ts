@@ -1,18 +1,16 @@
 import { createHash } from 'node:crypto';
-import { copyFile, link, mkdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, link, mkdir, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errnoOf, TapwardenError } from '../base/errors.ts';
 import { type Run, systemPath } from '../base/runner.ts';
 import { ensureAccton } from './accton.ts';
 import { buildStep, type Progress } from './build-step.ts';
-import { guestPaths } from './contract.ts';
 import { type CpioEntry, renderCpio } from './cpio.ts';
 import { makeExt4 } from './ext4.ts';
-import { type FenceReaderFiles, findGuestPrograms, type GuestProgram, stageGuestRoot } from './guest-root.ts';
+import { findGuestPrograms, type GuestProgram, stageGuestRoot } from './guest-root.ts';
 import { ensureEntry } from './image-store.ts';
 import { ensureKernel, type GuestKernel } from './kernel-package.ts';
-import { findNetlinkModule } from './netlink-module.ts';
 import { findProgram } from './programs.ts';
 
 /** Raised when what this folder makes of the same inputs changes in a way that no input shows. */
@@ -22,13 +20,11 @@ const builderVersion = 2;
 export type GuestOptions = {
   /** Example: `/var/lib/tapwarden`. */
   readonly stateDir: string;
-  /** The file that becomes `/usr/lib/tapwarden/supervisor.cjs`: one CommonJS module that requires nothing outside Node. */
-  readonly supervisorBundle: string;
   /**
-   * The file that becomes `/usr/lib/tapwarden/fence-reader.cjs`: one CommonJS module that requires the netlink package.
-   * Without it the guest has no reader of its fence.
+   * The file that becomes `/usr/lib/tapwarden/supervisor.cjs`: one CommonJS module that requires nothing outside Node, but
+   * for the native modules in the folder `native` beside it, if there is one.
    */
-  readonly fenceReader?: string;
+  readonly supervisorBundle: string;
   readonly run: Run;
   readonly onProgress: Progress;
   /** Kernel modules to leave out, for tests of what the guest does without them. Example: `['nft_log']`. */
@@ -70,11 +66,8 @@ export async function ensureGuest(options: GuestOptions): Promise<GuestImage> {
   const kernel = await ensureKernel({ stateDir, run, onProgress, path, mayBuild });
   const accton = await ensureAccton({ stateDir, run, onProgress, path, mayBuild });
   const programs = await findGuestPrograms({ node: await realpath(process.execPath), accton }, path);
-  const fenceReader =
-    options.fenceReader === undefined
-      ? undefined
-      : { bundle: options.fenceReader, netlink: findNetlinkModule(guestPaths.fenceReader) };
-  const hash = await hashOfInputs(kernel, programs, fenceReader, options);
+  const nativeModules = await findNativeModules(options.supervisorBundle);
+  const hash = await hashOfInputs(kernel, programs, nativeModules, options);
   const directory = await ensureEntry({
     store: join(stateDir, 'images', 'guest'),
     hash,
@@ -88,7 +81,7 @@ export async function ensureGuest(options: GuestOptions): Promise<GuestImage> {
         kernel,
         omitModules,
         supervisorBundle,
-        fenceReader,
+        nativeModules,
         scripts: scriptsDirectory,
         run,
         path,
@@ -121,23 +114,26 @@ const scriptsDirectory = fileURLToPath(
 
 const scriptNames = ['initrd.sh', 'init.sh', 'sysctl.conf'] as const;
 
+async function findNativeModules(supervisorBundle: string): Promise<readonly string[]> {
+  const folder = join(dirname(supervisorBundle), 'native');
+  try {
+    return (await readdir(folder)).sort().map((name) => join(folder, name));
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    return [];
+  }
+}
+
 /** Where the loader finds libraries; rewritten by ldconfig(8) at each change of an installed library. */
 const loaderCache = '/etc/ld.so.cache';
 
 async function hashOfInputs(
   kernel: GuestKernel,
   programs: readonly GuestProgram[],
-  fenceReader: FenceReaderFiles | undefined,
+  nativeModules: readonly string[],
   { supervisorBundle, omitModules = [] }: GuestOptions,
 ): Promise<string> {
-  const bundles = await Promise.all(
-    [
-      supervisorBundle,
-      ...(fenceReader === undefined
-        ? []
-        : [fenceReader.bundle, ...fenceReader.netlink.files.map(({ source }) => source)]),
-    ].map(readBundle),
-  );
+  const bundles = await Promise.all([supervisorBundle, ...nativeModules].map(readBundle));
   const scripts = await Promise.all(scriptNames.map((name) => readFile(join(scriptsDirectory, name))));
   const identities = await Promise.all([...programs.map((program) => program.source), loaderCache].map(identityOf));
   const hash = createHash('sha256');

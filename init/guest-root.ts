@@ -6,7 +6,6 @@ import type { Run } from '../base/runner.ts';
 import { guestPaths } from './contract.ts';
 import { renderGuestFiles } from './guest-files.ts';
 import type { GuestKernel } from './kernel-package.ts';
-import type { NetlinkModule } from './netlink-module.ts';
 import { findProgram, type ProgramName } from './programs.ts';
 import { parseLdd } from './shared-libraries.ts';
 
@@ -42,9 +41,6 @@ export async function findGuestPrograms(
   ];
 }
 
-/** The reader of the fence: one CommonJS module, and the native module that it requires. */
-export type FenceReaderFiles = { readonly bundle: string; readonly netlink: NetlinkModule };
-
 /** What a guest root is made of. */
 export type GuestRootParts = {
   readonly programs: readonly GuestProgram[];
@@ -52,7 +48,8 @@ export type GuestRootParts = {
   /** Modules to leave out, so that a test can see what the guest does without them. */
   readonly omitModules: readonly string[];
   readonly supervisorBundle: string;
-  readonly fenceReader: FenceReaderFiles | undefined;
+  /** Files of native code that the supervisor requires as `./native/…`. */
+  readonly nativeModules: readonly string[];
   /** The directory with the guest's scripts. */
   readonly scripts: string;
   readonly run: Run;
@@ -84,10 +81,7 @@ export async function stageGuestRoot(tree: string, parts: GuestRootParts): Promi
   await copy(join(parts.scripts, 'init.sh'), join(tree, 'usr/sbin/init'), 0o755);
   await copy(join(parts.scripts, 'sysctl.conf'), join(tree, 'etc/tapwarden/sysctl.conf'), 0o644);
   await copy(parts.supervisorBundle, join(tree, guestPaths.supervisor), 0o644);
-  if (parts.fenceReader !== undefined) {
-    await copy(parts.fenceReader.bundle, join(tree, guestPaths.fenceReader), 0o644);
-    for (const { source, target } of parts.fenceReader.netlink.files) await copy(source, join(tree, target), 0o644);
-  }
+  for (const file of parts.nativeModules) await copy(file, join(tree, guestPaths.nativeModules, basename(file)), 0o644);
   await openDirectories(tree);
 }
 
@@ -116,13 +110,10 @@ const mergedDirectories = [
 ] as const;
 
 /** Copies what the programs are linked with: libraries where the loader looks first, loaders where programs say. */
-async function copyLibraries(tree: string, { programs, fenceReader, run, path }: GuestRootParts): Promise<void> {
+async function copyLibraries(tree: string, { programs, nativeModules, run, path }: GuestRootParts): Promise<void> {
   const ldd = await findProgram('ldd', path);
   // Status 1 is the answer that one of them, busybox, is statically linked.
-  const linked = [
-    ...programs.map((program) => program.source),
-    ...(fenceReader === undefined ? [] : [fenceReader.netlink.native]),
-  ];
+  const linked = [...programs.map((program) => program.source), ...nativeModules];
   const listed = await run([ldd, ...linked], { okStatuses: [0, 1] });
   const { libraries, loaders } = parseLdd(listed.stdout);
   for (const library of libraries) await copy(library, join(tree, libraryDirectory, basename(library)), 0o755);

@@ -20,8 +20,6 @@ const shape = object({
   uplink: text(15, /^[a-z0-9-]+$/),
   /** Whether rules of network namespaces other than the kernel's first log, which only there can be read. */
   logging: flag,
-  /** The reader of the fence, which Node runs. */
-  fenceReader: absolutePath,
   /** Folders of the host that the workload must not see, beside those that it never sees. */
   hidden: list(absolutePath, 16),
 });

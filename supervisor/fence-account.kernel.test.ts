@@ -1,6 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import type { Argv, Run } from '../base/index.ts';
 import type { Fact, FenceCounts } from '../channel/index.ts';
@@ -10,12 +8,11 @@ import { readLogSwitch, setLogSwitch } from '../e2e/support/log-switch.ts';
 import { makeScratchNamespace, type ScratchNamespace } from '../e2e/support/scratch-namespace.ts';
 import { makeLogTag } from '../nft/index.ts';
 import { FenceAccount } from './fence-account.ts';
-import { inWorkloadNamespace, loadFence } from './fence-loader.ts';
+import { inWorkloadNamespace, loadFence, workloadNamespacePath } from './fence-loader.ts';
 import { fenceTable } from './fence-table.ts';
 import { Monitor } from './monitor.ts';
 import { namespaceSetup, openWorkloadNamespace } from './workload-namespace.ts';
 
-const readerFile = fileURLToPath(new URL('./fence-reader.js', import.meta.url));
 const flood = resolve('supervisor/testdata/flood.pl');
 
 let found: string | undefined;
@@ -66,7 +63,7 @@ async function makeWorld(
       if (argv.includes('nft')) nftCalls += 1;
       return await scratch.run(argv, options);
     },
-    reader: [...scratch.enter, ...inWorkloadNamespace, process.execPath, readerFile] as unknown as Argv,
+    namespace: `/proc/${scratch.pid}/root${workloadNamespacePath}`,
     fence: { tag, direct: [], ...fence },
     settleLog: async () => await monitor.settle(),
     onFact: (fact) => facts.push(fact),
@@ -257,16 +254,6 @@ kernelTest('FenceAccount reports lines that were logged and not read', async (t)
   t.is(packetsOf(facts), 16, 'they are told of all the same');
 });
 
-/** The reader, which is a child of this process. */
-async function readerPid(): Promise<number> {
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-    if (command.includes(readerFile) && status.includes(`\nPPid:\t${process.pid}\n`)) return Number(pid);
-  }
-  throw new Error('there is no reader');
-}
-
 const tampers: readonly (readonly [string, RegExp, (run: Run) => Promise<unknown>])[] = [
   [
     'whose table is deleted',
@@ -293,7 +280,6 @@ const tampers: readonly (readonly [string, RegExp, (run: Run) => Promise<unknown
         'seen4_a',
       ] as unknown as Argv),
   ],
-  ['whose reader was ended', /reader of the fence was ended/, async () => process.kill(await readerPid(), 'SIGKILL')],
 ];
 for (const [what, reason, tamper] of tampers) {
   kernelTest(`FenceAccount reports a span of a fence ${what}`, async (t) => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Argv, messageOf, type Run } from '../base/index.ts';
+import { messageOf, type Run } from '../base/index.ts';
 import type { DeniedPacketFact, Fact, FenceCounts } from '../channel/index.ts';
 import { applyChains, removeSets } from '../nft/index.ts';
 import {
@@ -11,16 +11,16 @@ import {
   generationChains,
 } from './fence.ts';
 import { inWorkloadNamespace } from './fence-loader.ts';
+import type { FenceReader } from './fence-reader.ts';
 import type { Change, Reading } from './fence-reading.ts';
 import { fenceTable } from './fence-table.ts';
 import { Ledger } from './ledger.ts';
-import { ReaderProcess } from './reader-process.ts';
 
 /** What an account works with. */
 export type AccountOptions = {
   readonly run: Run;
-  /** Starts the reader in the workload's network namespace. */
-  readonly reader: Argv;
+  /** Where the workload's network namespace is bound. Example: `/run/netns/workload`. */
+  readonly namespace: string;
   /** The fence as it was loaded, for its sets to be rotated. */
   readonly fence: Omit<FenceSpec, 'generation'>;
   /** Resolves when every line that was logged before the call was given to {@link FenceAccount.take}; false: not all. */
@@ -44,14 +44,14 @@ const maxUnknown = 8;
  * Accounts for every packet that the fence refused: takes the log's lines, reads the fence's counters and sets now and
  * then, and tells of the packets that have no line.
  *
- * The reader is a process of its own (see fence-reader.ts), which starts with the first line: a workload that stays within
- * its fence never pays for it. The pause between two readings grows with what a reading takes and while nothing happens.
+ * Nothing is read before the first line or the end of an exec. The pause between two readings grows with what a reading
+ * takes and while nothing happens.
  */
 export class FenceAccount {
   readonly #options: AccountOptions;
   readonly #ledger = new Ledger();
   readonly #unknown = new Set<string>();
-  #reader: ReaderProcess | undefined;
+  #reader: FenceReader | undefined;
   #generation: Generation = 'a';
   #retired: readonly string[] = [];
   #forget: readonly string[] = [];
@@ -97,12 +97,12 @@ export class FenceAccount {
     });
   }
 
-  /** Ends the reader. */
+  /** Closes the reader. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    await this.#reader?.stop();
     await this.#turn;
+    this.#reader?.close();
   }
 
   #schedule(pauseMs: number): void {
@@ -161,22 +161,17 @@ export class FenceAccount {
   }
 
   async #read(changes: Change[], settled: boolean): Promise<Reading> {
-    const { fence, reader: argv } = this.#options;
+    const { fence, namespace } = this.#options;
     if (this.#stopped) throw new Error('the account is closed');
-    if (this.#reader?.ended === true) {
-      // What it remembered is gone with it, and another one would tell of everything again.
-      this.#blind = true;
-      this.#doubt('the reader of the fence was ended, and since then packets without a line are counted by kind alone');
-      this.#reader = undefined;
-    }
-    this.#reader ??= new ReaderProcess(argv);
+    // Not before it is needed: see FenceReader.
+    this.#reader ??= await (await import('./fence-reader.ts')).FenceReader.open(namespace);
     const all = this.#ledger.wantsReading || this.#retired.length > 0;
     const request = {
       sets: fence.account && settled && !this.#blind ? [...accountSetNames(this.#generation), ...this.#retired] : [],
       forget: this.#forget,
       known: all ? null : this.#ledger.told,
     };
-    const reading = await this.#reader.read(request, (some) => changes.push(...some));
+    const reading = await this.#reader.read(request, (change) => changes.push(change));
     this.#forget = [];
     return reading;
   }

@@ -28,11 +28,14 @@ export type FenceOptions = {
 /** The fence that was loaded: what of it the kernel could do. */
 export type LoadedFence = Pick<FenceSpec, 'log' | 'account' | 'execs'>;
 
+/** Where the workload's network namespace is bound. */
+export const workloadNamespacePath = `/run/netns/${workloadNet.namespace}`;
+
 /**
  * How a program runs inside the workload's network namespace. In a guest this is busybox, which is static: under emulation
  * `ip netns exec` costs 50 to 100 ms each time, for what its libraries take to load.
  */
-export const inWorkloadNamespace = ['nsenter', `--net=/run/netns/${workloadNet.namespace}`, '--'] as const;
+export const inWorkloadNamespace = ['nsenter', `--net=${workloadNamespacePath}`, '--'] as const;
 
 const logSwitch = '/proc/sys/net/netfilter/nf_log_all_netns';
 

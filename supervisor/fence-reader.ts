@@ -1,42 +1,40 @@
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isTapwardenError, messageOf } from '../base/errors.ts';
+import { inNetworkNamespace } from '../base/index.ts';
 import { NfnetlinkSocket } from '../nft/nfnetlink-socket.ts';
-import { type Change, type ReaderLine, type ReadingRequest, SetDifferences } from './fence-reading.ts';
+import { type Change, type Reading, type ReadingRequest, SetDifferences } from './fence-reading.ts';
 import { fenceTable } from './fence-table.ts';
 
-const changesPerLine = 500;
-
 /**
- * A program of its own: reads the fence's counters and sets by netlink, for the supervisor, which starts it in the
- * workload's network namespace. A netlink socket belongs to the namespace in which it is opened, and Node cannot change
- * that of a running process. A line of JSON on standard input asks, and it ends with its input.
+ * Reads the fence's counters and sets by netlink, and keeps what it read, so that only what is new is passed on.
  *
- * Between two readings it keeps what it read, so that only what is new is passed on.
+ * Not imported where the supervisor starts: it loads two native modules, which under emulation take a while, and a workload
+ * that stays within its fence need not wait for them.
  */
-async function main(): Promise<void> {
-  const socket = new NfnetlinkSocket();
-  const reader = new FenceReader(socket);
-  for await (const line of createInterface({ input: process.stdin })) {
-    await reader.read(JSON.parse(line) as ReadingRequest).catch((error: unknown) => {
-      const code = isTapwardenError(error) ? error.code : 'BUG';
-      write({ error: { code, message: messageOf(error).slice(0, 500) } });
-    });
-  }
-  socket.close();
-}
-
-class FenceReader {
+export class FenceReader {
   readonly #socket: NfnetlinkSocket;
   readonly #differences = new SetDifferences();
   #counters: ReadonlyMap<string, number> = new Map();
-  #changes: Change[] = [];
 
-  constructor(socket: NfnetlinkSocket) {
+  private constructor(socket: NfnetlinkSocket) {
     this.#socket = socket;
   }
 
-  async read({ sets, forget, known }: ReadingRequest): Promise<void> {
+  /**
+   * Opens a reader of the fence in a network namespace, by the path that it is bound to.
+   *
+   * @throws NAMESPACE_FAILED when the namespace cannot be entered
+   */
+  static async open(namespace: string): Promise<FenceReader> {
+    return new FenceReader(await inNetworkNamespace(namespace, () => new NfnetlinkSocket()));
+  }
+
+  /**
+   * Reads the fence. `onChange` is called with what is new of the sets, before the call is done.
+   *
+   * @throws NFT_NOT_FOUND when the fence, or a set of it, is gone
+   * @throws NFT_UNREADABLE when it cannot be read
+   */
+  async read({ sets, forget, known }: ReadingRequest, onChange: (change: Change) => void): Promise<Reading> {
     for (const set of forget) this.#differences.forget(set);
     const shrunk: string[] = [];
     const sizes: Record<string, number> = {};
@@ -46,15 +44,18 @@ class FenceReader {
       known !== null && denied('tcp') === known.tcp && denied('udp') === known.udp && denied('other') === known.other;
     if (!isKnown) {
       for (const set of sets) {
-        if (!(await this.#readSet(set))) shrunk.push(set);
+        if (!(await this.#readSet(set, onChange))) shrunk.push(set);
         sizes[set] = this.#differences.size(set);
       }
       counters = await this.#readCounters(shrunk);
     }
-    this.#flush();
     const table = await this.#socket.tableHandle(fenceTable);
     const { counted } = this.#differences;
-    write({ reading: { table, counters: Object.fromEntries(counters), sizes, counted, shrunk } });
+    return { table, counters: Object.fromEntries(counters), sizes, counted, shrunk };
+  }
+
+  close(): void {
+    this.#socket.close();
   }
 
   async #readCounters(shrunk: string[]): Promise<ReadonlyMap<string, number>> {
@@ -65,28 +66,14 @@ class FenceReader {
   }
 
   /** Elements do not go away: where there are fewer of them than before, the walk may have missed some. */
-  async #readSet(set: string): Promise<boolean> {
+  async #readSet(set: string, onChange: (change: Change) => void): Promise<boolean> {
     const known = this.#differences.size(set);
     let elements = await this.#socket.elements(fenceTable, set);
     for (let attempt = 0; attempt < 3 && elements.size < known; attempt += 1) {
       await sleep(10);
       elements = await this.#socket.elements(fenceTable, set);
     }
-    const whole = this.#differences.take(set, elements, (change) => {
-      this.#changes.push(change);
-      if (this.#changes.length >= changesPerLine) this.#flush();
-    });
+    const whole = this.#differences.take(set, elements, onChange);
     return whole && elements.size >= known;
   }
-
-  #flush(): void {
-    if (this.#changes.length > 0) write({ changes: this.#changes });
-    this.#changes = [];
-  }
 }
-
-function write(line: ReaderLine): void {
-  process.stdout.write(`${JSON.stringify(line)}\n`);
-}
-
-void main();

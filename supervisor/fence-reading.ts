@@ -1,6 +1,6 @@
 import { shortIp6 } from './netfilter-log-line.ts';
 
-/** What the reader is asked, a line of JSON. */
+/** What the reader is asked. */
 export type ReadingRequest = {
   /** Sets of the fence, of which only what has changed since the last reading is told. */
   readonly sets: readonly string[];
@@ -38,12 +38,6 @@ export type Reading = {
   /** Sets and counters that told of less than before, which no packet makes them do. */
   readonly shrunk: readonly string[];
 };
-
-/** What the reader answers, a line of JSON each: changes as they come, then the reading, or why there is none. */
-export type ReaderLine =
-  | { readonly changes: readonly Change[] }
-  | { readonly reading: Reading }
-  | { readonly error: { readonly code: string; readonly message: string } };
 
 /** The kind that the fence counts a protocol in. */
 export function kindOf(protocol: number): keyof Kinds {

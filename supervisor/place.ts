@@ -1,4 +1,4 @@
-import { env, execPath } from 'node:process';
+import { env } from 'node:process';
 import { guestPaths, link, workloadUser } from '../init/contract.ts';
 import { type JailPlan, jailVariable, parseJailPlan } from '../init/jail-plan.ts';
 
@@ -6,8 +6,6 @@ import { type JailPlan, jailVariable, parseJailPlan } from '../init/jail-plan.ts
 export type Place = {
   /** What the driver said of the jail; `undefined` in a guest. */
   readonly jail: JailPlan | undefined;
-  readonly node: string;
-  readonly fenceReader: string;
   readonly ip: string;
   readonly bwrap: string;
   /** The interface to the host, in the namespace of the supervisor. */
@@ -33,8 +31,6 @@ export function placeOf(plan: string | undefined): Place {
   if (plan === undefined) {
     return {
       jail: undefined,
-      node: guestPaths.node,
-      fenceReader: guestPaths.fenceReader,
       ip: guestPaths.ip,
       bwrap: guestPaths.bwrap,
       uplink: link.guestInterface,
@@ -45,8 +41,6 @@ export function placeOf(plan: string | undefined): Place {
   const jail = parseJailPlan(plan);
   return {
     jail,
-    node: execPath,
-    fenceReader: jail.fenceReader,
     ip: 'ip',
     bwrap: 'bwrap',
     uplink: jail.uplink,

@@ -17,7 +17,7 @@ import { parsePolicyModel } from '../policy/parse-model.ts';
 import { type Exec, startExec } from './exec.ts';
 import { guestExecMarks, markExec } from './exec-marks.ts';
 import { FenceAccount } from './fence-account.ts';
-import { inWorkloadNamespace, loadFence } from './fence-loader.ts';
+import { loadFence, workloadNamespacePath } from './fence-loader.ts';
 import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
 import { Monitor } from './monitor.ts';
 import { place } from './place.ts';
@@ -103,7 +103,7 @@ export class Session {
     this.#marks = fence.execs !== undefined;
     this.#account = new FenceAccount({
       run,
-      reader: [...inWorkloadNamespace, place.node, place.fenceReader],
+      namespace: workloadNamespacePath,
       fence: { tag, direct, ...fence },
       settleLog: async () => await monitor.settle(),
       onFact: (fact) => this.#fact(fact),

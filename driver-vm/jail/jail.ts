@@ -26,9 +26,8 @@ export type JailOptions = {
   readonly onWarning: (line: string) => void;
 };
 
-/** The supervisor and the reader of its fence, as the build makes them. */
+/** The supervisor in one file, as the build makes it. */
 const supervisorBundle = fileURLToPath(new URL('../supervisor.cjs', import.meta.url));
-const fenceReader = fileURLToPath(new URL('../fence-reader.cjs', import.meta.url));
 
 /**
  * A jail: the supervisor runs on the host itself, in the slot and a mount namespace of its own. There is no virtual
@@ -65,7 +64,6 @@ async function prepare(options: JailOptions, place: CarrierPlace, undo: UndoStac
     image,
     uplink: slotUplink,
     logging: await holdLogSwitch(id),
-    fenceReader,
     hidden: await Promise.all([paths.stateDir, paths.runDir].map(async (path) => await realpath(path))),
   };
   const slot = await makeJailSlot(run, { id, direct }, undo);

@@ -25,7 +25,6 @@ export async function makeGuest(folder: string, changes: GuestChanges): Promise<
   const guest = await ensureGuest({
     stateDir: pathsOf(process.env).stateDir,
     supervisorBundle: 'build/supervisor.cjs',
-    fenceReader: 'build/fence-reader.cjs',
     run,
     onProgress: () => undefined,
   });
