@@ -5,7 +5,7 @@ import { constants as osConstants } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { type Child, escapeText, type Run, start, TapwardenError } from '../base/index.ts';
+import { type Child, escapeText, type Run, start, systemPath, TapwardenError } from '../base/index.ts';
 import { workloadUser } from '../init/contract.ts';
 import { inWorkloadNamespace } from './fence-loader.ts';
 import { place } from './place.ts';
@@ -84,7 +84,11 @@ export async function startExec(run: Run, spec: ExecSpec): Promise<Exec> {
       '--',
       ...argv,
     ],
-    { stdio: [...pipes.inner, filterFile.fd, 'pipe', ...(userFile === undefined ? [] : [userFile.fd])] },
+    {
+      stdio: [...pipes.inner, filterFile.fd, 'pipe', ...(userFile === undefined ? [] : [userFile.fd])],
+      // Process 1 of the sandbox keeps it, for all in it to see.
+      ...(place.jail === undefined ? {} : { env: { PATH: systemPath, LANG: 'C.UTF-8' } }),
+    },
   );
   await Promise.all([...pipes.inner.map(async (fd) => await closeFd(fd)), filterFile.close(), userFile?.close()]);
   const pid = await sandboxPid(child);

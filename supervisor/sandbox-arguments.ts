@@ -59,7 +59,10 @@ export function sandboxArguments(spec: SandboxSpec): readonly string[] {
   ];
 }
 
-/** Its maker let one user into it, who is another one outside, and none to make user namespaces of their own. */
+/**
+ * Its maker let one user into it, who is another one outside, and none to make user namespaces of their own. That the
+ * descriptor is also one to be kept by process 1 closes it in the command.
+ */
 function inUserNamespace(fd: number): readonly string[] {
-  return ['--userns', String(fd), '--uid', String(workloadUser.uid), '--gid', String(workloadUser.gid)];
+  return ['--userns', String(fd), '--sync-fd', String(fd), '--uid', String(workloadUser.uid), '--gid', String(workloadUser.gid)];
 }
