@@ -1,10 +1,10 @@
 import { realpath } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { type Child, escapeText, type Run, start, TapwardenError, type UndoStack } from '../../base/index.ts';
 import { type JailPlan, jailVariable } from '../../init/jail-plan.ts';
 import type { DirectDestination } from '../../nft/index.ts';
 import type { Carrier, CarrierPlace, PreparedCarrier } from '../carrier.ts';
 import { plainEnvironment } from '../environment.ts';
+import { supervisorBundle } from '../machine.ts';
 import type { Paths } from '../paths.ts';
 import type { Slot } from '../slot.ts';
 import { slotUplink } from '../slot-table.ts';
@@ -25,9 +25,6 @@ export type JailOptions = {
   readonly image: string | null;
   readonly onWarning: (line: string) => void;
 };
-
-/** The supervisor in one file, as the build makes it. */
-const supervisorBundle = fileURLToPath(new URL('../supervisor.cjs', import.meta.url));
 
 /**
  * A jail: the supervisor runs on the host itself, in the slot and a mount namespace of its own. There is no virtual
