@@ -64,5 +64,14 @@ export function sandboxArguments(spec: SandboxSpec): readonly string[] {
  * descriptor is also one to be kept by process 1 closes it in the command.
  */
 function inUserNamespace(fd: number): readonly string[] {
-  return ['--userns', String(fd), '--sync-fd', String(fd), '--uid', String(workloadUser.uid), '--gid', String(workloadUser.gid)];
+  return [
+    '--userns',
+    String(fd),
+    '--sync-fd',
+    String(fd),
+    '--uid',
+    String(workloadUser.uid),
+    '--gid',
+    String(workloadUser.gid),
+  ];
 }

@@ -1,6 +1,16 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { errnoOf, list, object, readShape, type ShapeOf, startTimeOf, text, withLock } from '../../base/index.ts';
-import { integer } from '../../base/shape.ts';
+import {
+  errnoOf,
+  integer,
+  isTapwardenError,
+  list,
+  object,
+  readShape,
+  type ShapeOf,
+  startTimeOf,
+  text,
+  withLock,
+} from '../../base/index.ts';
 
 /** The switch, and the files by which all of tapwarden on this machine share it, whatever their run directories. */
 export type LogSwitchPaths = {
@@ -84,12 +94,16 @@ async function livingPart(record: LogSwitchRecord | undefined): Promise<LogSwitc
   return { ...record, holders: record.holders.filter((_, at) => living[at]) };
 }
 
-/** The record of this boot; `undefined` where there is none. */
+/** The record of this boot; `undefined` where there is none that can be read. */
 async function readRecord(paths: LogSwitchPaths): Promise<LogSwitchRecord | undefined> {
-  const written = await readFile(paths.record, 'utf8').catch(() => undefined);
-  if (written === undefined) return undefined;
-  const record = readShape(recordShape, JSON.parse(written), `The record ${paths.record}`, 'BUG');
-  return record.boot === (await bootId()) ? record : undefined;
+  try {
+    const written: unknown = JSON.parse(await readFile(paths.record, 'utf8'));
+    const record = readShape(recordShape, written, `The record ${paths.record}`, 'BUG');
+    return record.boot === (await bootId()) ? record : undefined;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || error instanceof SyntaxError || isTapwardenError(error)) return undefined;
+    throw error;
+  }
 }
 
 async function writeRecord(paths: LogSwitchPaths, record: LogSwitchRecord): Promise<void> {

@@ -84,7 +84,12 @@ export async function isConfined(t: ExecutionContext, bench: Bench): Promise<voi
   t.deepEqual(refused, Object.fromEntries(expected));
 
   const { status: own, mounts, cgroup, ...rest } = seen;
-  t.true(String(cgroup).split('\n').every((line) => line.endsWith(':/')), 'it sees no cgroup but its own');
+  t.true(
+    String(cgroup)
+      .split('\n')
+      .every((line) => line.endsWith(':/')),
+    'it sees no cgroup but its own',
+  );
   t.deepEqual(own, {
     Uid: '1000\t1000\t1000\t1000',
     Gid: '1000\t1000\t1000\t1000',
