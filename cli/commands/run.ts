@@ -30,7 +30,7 @@ import { writeTimings } from '../timings-file.ts';
 /** `tapwarden run`. */
 export const runCommand: Command = {
   name: 'run',
-  summary: 'run a command in a microVM whose only way out is the policy proxy',
+  summary: 'run a command in a microVM, or a jail, whose only way out is the policy proxy',
   help: `Usage: tapwarden run [OPTION]… -- COMMAND [ARG…]
 
 Boots a microVM, runs COMMAND in it and takes everything away again. Standard input, output and error pass through
@@ -41,8 +41,10 @@ What may be reached
   --allow HOST:PORT     one more destination; may be repeated
 
 The machine
+  --jail                no machine: COMMAND runs on this host's kernel, with the same fence, proxy and events, as a user
+                        of its own that sees the host's programs read-only. Quicker, and one boundary fewer
   --image NAME          the image whose files COMMAND sees: 'default', the name of an image in the state directory, or
-                        a path to an .ext4 file (default: default)
+                        a path to an .ext4 file (default: default; in a jail: the host's own, as far as they are shown)
   --cpus N              processors, 1 to 64 (default: 1)
   --memory MIB          memory, 256 to 65536 MiB (default: 512)
   --id ID               the sandbox's name, a-z, 0-9 and '-' (default: a random one)
@@ -50,7 +52,7 @@ The machine
 The command
   --env K=V             a variable; may be repeated. 'K' alone takes the value of this shell
   --workdir DIR         where it starts; made if it is not there (default: /home/workload)
-  --timeout SECONDS     end it after so long: SIGTERM, 5 s later SIGKILL, 5 s later the VM; exit status 124
+  --timeout SECONDS     end it after so long: SIGTERM, 5 s later SIGKILL, 5 s later the sandbox; exit status 124
 
 The record
   --events FILE         the OCSF events, appended as JSON lines
@@ -61,11 +63,11 @@ The record
   --fsync POLICY        when events are brought to the disk: 'always' at once, 'interval' within a second, 'never' when
                         the system likes; only 'always' survives a power loss (default: interval)
   --result FILE         a JSON object that says how the run ended and what was allowed, denied and lost
-  --allow-unlogged      go on where the guest's kernel cannot log: attempts are then refused unseen
+  --allow-unlogged      go on where the kernel cannot log: attempts are then refused unseen
   --quiet               no progress and no summary on standard error
 
 Exit status: that of COMMAND; 128+n when signal n ended it; 124 on timeout; 125 when tapwarden failed; 126 when COMMAND
-cannot be executed, 127 when it is not found. SIGINT and SIGTERM reach COMMAND; a second one ends the VM.
+cannot be executed, 127 when it is not found. SIGINT and SIGTERM reach COMMAND; a second one ends the sandbox.
 `,
   run: async (context, args) => await runInSandbox(context, readRunOptions(context, args)),
 };
@@ -274,7 +276,7 @@ async function useSandbox(
     await Promise.race([sandbox.start(), signals.beforeCommand()]);
     progress.clear();
     if (!sandbox.logging) {
-      progress.warn('the guest cannot log: attempts are refused unseen, and counted without an event of their own');
+      progress.warn('the kernel cannot log: attempts are refused unseen, and counted without an event of their own');
     }
     const limit = startTimeLimit(options.timeoutMs, sandbox);
     const end = await Promise.race([

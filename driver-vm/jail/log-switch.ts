@@ -46,9 +46,9 @@ type LogSwitchRecord = ShapeOf<typeof recordShape>;
  * @throws LOCK_TIMEOUT when another process holds the lock for too long
  */
 export async function holdLogSwitch(id: string, paths: LogSwitchPaths = logSwitchPaths): Promise<boolean> {
+  if ((await readValue(paths)) === undefined) return false;
   return await withLock(paths.lock, {}, async () => {
-    const value = await readValue(paths);
-    if (value === undefined) return false;
+    const value = (await readValue(paths)) ?? '0';
     const record = await livingPart(await readRecord(paths));
     const holder = { id, pid: process.pid, startTime: (await startTimeOf(process.pid)) ?? '0' };
     // On disk before the switch is set, so that it is put back after a kill at any moment.
@@ -65,6 +65,7 @@ export async function holdLogSwitch(id: string, paths: LogSwitchPaths = logSwitc
 
 /** Lets the switch go; one that this sandbox does not hold stays as it is. */
 export async function releaseLogSwitch(id: string, paths: LogSwitchPaths = logSwitchPaths): Promise<void> {
+  if ((await readRecord(paths)) === undefined) return;
   await withLock(paths.lock, {}, async () => await letGo(paths, id));
 }
 
