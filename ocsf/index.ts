@@ -36,6 +36,7 @@ export {
   eventsDropped,
   type FenceUnloggedInput,
   fenceUnlogged,
+  logReaderRestarted,
   type TelemetryGapInput,
   telemetryGap,
 } from './record-health.ts';

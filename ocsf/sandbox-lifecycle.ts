@@ -9,6 +9,10 @@ export type SandboxStartedInput = {
   readonly time: number;
   /** How the guest's processor is run: hardware virtualisation, or emulation; `null` in a jail, where there is no guest. */
   readonly accelerator: 'kvm' | 'tcg' | null;
+  /**
+   * By what the kernel tells whose a refused packet is: the mark of its exec, which was tried, or only the user.
+   */
+  readonly attribution?: 'exec-mark' | 'uid';
 };
 
 /** What the record of a run sums up. */
@@ -26,7 +30,7 @@ export type RunCounts = {
 };
 
 /** A sandbox that has ended. */
-export type SandboxStoppedInput = SandboxStartedInput & {
+export type SandboxStoppedInput = Omit<SandboxStartedInput, 'attribution'> & {
   readonly counts: RunCounts;
   /** Why the record of the run may not tell of every attempt; empty when it does. Example: `['log-gap: …']`. */
   readonly incomplete: readonly string[];
@@ -54,7 +58,10 @@ export function sandboxStarted(context: EventContext, input: SandboxStartedInput
         ? `Sandbox ${context.sandboxId} started in a jail: no virtual machine stands between it and its host`
         : `Sandbox ${context.sandboxId} started`,
     status_id: 1,
-    unmapped: machineOf(context, input),
+    unmapped: {
+      ...machineOf(context, input),
+      ...(input.attribution === undefined ? {} : { attribution: input.attribution }),
+    },
   });
 }
 

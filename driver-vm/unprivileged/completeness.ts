@@ -60,6 +60,6 @@ function ofCounts({ overflow, portsFull, unread, unknown }: FenceCounts): readon
     ...(overflow > 0 ? [`overflow: ${overflow} packets found no place in the sets and are counted by kind`] : []),
     ...(portsFull ? ['overflow: a set of ports was full, and packets beyond are counted without their port'] : []),
     ...(unread > 0 ? [`log-unread: ${unread} lines of the fence were logged and not read`] : []),
-    ...unknown.map((span) => `unknown: ${escapeText(span, 250)}`),
+    ...unknown.map((span) => `unknown: ${escapeText(span, 280)}`),
   ];
 }

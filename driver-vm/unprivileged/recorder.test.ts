@@ -114,6 +114,7 @@ test('Recorder makes a valid event of each step of a run, in order', (t) => {
   );
   recorder.fact(request());
   recorder.fact({ kind: 'gap', missing: 3, first: 5, last: 7 });
+  recorder.fact({ kind: 'restart', last: 9, next: 10, downMs: 4 });
   const about = { method: 'CONNECT', host: 'example.com', port: 443, client: { address: '10.0.128.2', port: 1 } };
   const from = { by: 'gateway', request: about } as unknown as Parameters<Recorder['request']>[0];
   recorder.request({ ...from, result: 'open', rule: 'r', resolvedAddress: '192.0.2.1' } as typeof from);
@@ -136,6 +137,7 @@ test('Recorder makes a valid event of each step of a run, in order', (t) => {
       '4001:5',
       '4002:1',
       '1008:99',
+      '1008:8',
       '4002:1',
       '4002:1',
       '4002:1',
@@ -395,6 +397,20 @@ test('Recorder.started() says that refusals are unlogged, where they are', (t) =
     events.map(({ metadata }) => metadata.event_code),
     ['sandbox-started', 'fence-unlogged'],
   );
+});
+
+test('Recorder.started() says by what the kernel tells whose a packet is', (t) => {
+  for (const [marks, attribution] of [
+    [true, 'exec-mark'],
+    [false, 'uid'],
+  ] as const) {
+    const { recorder, events } = recording();
+    recorder.started('6.1.0', { logging: true, marks });
+    recorder.launched(exec, 99);
+    recorder.fact(packet({ mark: 1 }));
+    t.is((events[0]?.unmapped as { readonly attribution?: string } | undefined)?.attribution, attribution);
+    t.deepEqual((events[2]?.unmapped as { readonly exec?: object } | undefined)?.exec, marks ? { id: '1' } : undefined);
+  }
 });
 
 test('Recorder writes an event that is not valid inside another, and counts it', (t) => {

@@ -15,6 +15,7 @@ import {
   execLaunched,
   fenceUnlogged,
   type JsonlWriter,
+  logReaderRestarted,
   sandboxStarted,
   sandboxStopped,
   telemetryGap,
@@ -82,7 +83,8 @@ export class Recorder {
   started(kernelRelease: string, { logging, marks }: { readonly logging: boolean; readonly marks: boolean }): void {
     const { accelerator, now } = this.#options;
     this.#context = deepFreeze({ ...this.#context, kernelRelease });
-    this.#append(sandboxStarted(this.#context, { time: now(), accelerator }));
+    const attribution = marks ? 'exec-mark' : 'uid';
+    this.#append(sandboxStarted(this.#context, { time: now(), accelerator, attribution }));
     this.#marks = marks;
     if (logging) return;
     this.#logging = false;
@@ -251,6 +253,10 @@ export class Recorder {
       case 'gap':
         this.#gaps += fact.missing;
         return this.#append(telemetryGap(this.#context, { ...fact, time: this.#options.now(), source: '/dev/kmsg' }));
+      case 'restart':
+        return this.#append(
+          logReaderRestarted(this.#context, { ...fact, time: this.#options.now(), source: '/dev/kmsg' }),
+        );
     }
   }
 

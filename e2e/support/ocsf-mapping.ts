@@ -146,6 +146,8 @@ export const mappedEvents: readonly MappedEvent[] = [
       'unmapped.isolation': '`vm`; or `jail`, which has no virtual machine around it, and no accelerator',
       'unmapped.accelerator': '`kvm`, or `tcg` for emulation',
       'unmapped.image.*': 'the image of the workload',
+      'unmapped.attribution':
+        'by what it is known whose a refused packet is: `exec-mark`, which was tried with a packet, or `uid` where the kernel cannot',
     },
   },
   {
@@ -177,6 +179,16 @@ export const mappedEvents: readonly MappedEvent[] = [
     fields: {
       'log_name, log_provider': 'the log that has the gap, and who writes it',
       'unmapped.loss.*': 'how many records are missing, and the numbers of the first and the last',
+    },
+  },
+  {
+    code: 'log-reader-restarted',
+    when: "The reader of the guest's kernel log ended, by an overrun or by force, and another one went on.",
+    sample: 'log-reader-restarted',
+    fields: {
+      'log_name, log_provider': 'the log that is read, and who writes it',
+      'unmapped.restart.*':
+        'the numbers of the last record before and the first after, how many are missing between, and for how long nobody read',
     },
   },
   {

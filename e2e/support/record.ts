@@ -34,6 +34,8 @@ export type LoggedEvent = {
   readonly http_response?: { readonly code: number };
   readonly firewall_rule?: { readonly name: string };
   readonly unmapped?: {
+    readonly attribution?: string;
+    readonly aggregation?: { readonly reason: string };
     readonly complete?: boolean;
     readonly incomplete?: readonly string[];
     readonly exec?: { readonly id: string };

@@ -14,6 +14,7 @@ import {
   execExited,
   execLaunched,
   fenceUnlogged,
+  logReaderRestarted,
   sandboxStarted,
   sandboxStopped,
   telemetryGap,
@@ -200,7 +201,7 @@ export const samples: Readonly<Record<string, EventBody>> = {
   'exec-launched-empty': execLaunched(bare, { ...command, argv: [] }),
   'exec-exited': execExited(context, { ...command, end: { kind: 'exited', exitCode: 3 } }),
   'exec-signaled': execExited(context, { ...command, end: { kind: 'signaled', signal: 'SIGKILL' } }),
-  'sandbox-started': sandboxStarted(context, { time, accelerator: 'kvm' }),
+  'sandbox-started': sandboxStarted(context, { time, accelerator: 'kvm', attribution: 'exec-mark' }),
   'sandbox-stopped': sandboxStopped(context, {
     time,
     accelerator: 'kvm',
@@ -219,6 +220,13 @@ export const samples: Readonly<Record<string, EventBody>> = {
   }),
   'fence-unlogged': fenceUnlogged(context, { time, reason: 'the kernel has no nf_log_all_netns' }),
   'telemetry-gap': telemetryGap(context, { time, missing: 15, first: 4320, last: 4334, source: '/dev/kmsg' }),
+  'log-reader-restarted': logReaderRestarted(context, {
+    time,
+    last: 4319,
+    next: 4335,
+    downMs: 12,
+    source: '/dev/kmsg',
+  }),
   'events-dropped': eventsDropped(context, { time, dropped: 4000 }),
   'event-invalid': checkEvent(
     { ...deniedPacket(context, tcp), dst_endpoint: { ip: '203.0.113.10', port: 70_000 } },
