@@ -5,7 +5,7 @@ import { type Setup, workloadPaths } from './workload-layout.ts';
 
 /**
  * What comes first in a jail: the supervisor's own mount namespace, which ends with it, gets the folders of a guest. /run is
- * empty, cgroup v2 stands where nft looks for it, and a user namespace is made for the workload.
+ * empty, cgroup v2 alone stands where nft looks for it, and a user namespace is made for the workload.
  *
  * In the user namespace one user exists, who is the workload's on the host under another number. It has no room for user
  * namespaces below it: the limit is its own, and that of the host stays as it is. Its maker runs as the workload's user,
@@ -15,6 +15,7 @@ export function jailSetup({ uid }: JailPlan): Setup {
   return {
     script: `
 mount -t tmpfs -o nosuid,nodev,mode=0755 tmpfs /run
+umount -R -l "$CGROUP_MOUNT" 2>/dev/null || true
 mount -t cgroup2 -o nosuid,nodev,noexec cgroup2 "$CGROUP_MOUNT"
 : >"$USER_NS"
 mkfifo -m 0600 /run/user-in /run/user-out
