@@ -1,4 +1,4 @@
-import { isTapwardenError, messageOf, sanitizeText } from '../base/index.ts';
+import { isTapwardenError, messageOf, plural, quoteText, sanitizeText } from '../base/index.ts';
 import type { RunSummary } from '../driver-vm/index.ts';
 import type { Context } from './context.ts';
 
@@ -67,6 +67,12 @@ export class Progress {
       this.warn(`${which}, and carried as 'event-invalid' in ${eventsFile}; please report it with those lines`);
     }
   }
+
+  /** What was refused, why, and what to change: nothing where nothing was. */
+  report({ report }: RunSummary, eventsFile: string): void {
+    for (const line of report) this.say(sanitizeText(line));
+    if (report.length > 0) this.say(`all of it: tapwarden events --summary --file ${quoteText(eventsFile)}`);
+  }
 }
 
 /**
@@ -80,8 +86,4 @@ export function renderError(error: unknown): string {
   if (!isTapwardenError(error)) return `tapwarden: ${lines.join('\n')}\n`;
   const [first, ...rest] = lines;
   return `tapwarden: ${error.code}: ${first}\n${rest.map((line) => `  ${line}\n`).join('')}`;
-}
-
-function plural(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? '' : 's'}`;
 }

@@ -1,3 +1,4 @@
+import { adviceText } from './advice.ts';
 import { attacksOf } from './attack.ts';
 import { checkedInteger, checkedIp } from './check.ts';
 import { deviceOf, type EventContext, metadataOf, policyOf } from './context.ts';
@@ -6,7 +7,7 @@ import type { EventBody, NetworkActivity } from './event.ts';
 import { type FenceRule, fenceRuleOf } from './fence-rule.ts';
 import { finish } from './finish.ts';
 import { checkedEnd, type PacketEnd } from './packet.ts';
-import { adviceOf, severityOf, targetOf } from './packet-text.ts';
+import { severityOf, targetOf } from './packet-text.ts';
 import { present } from './present.ts';
 
 const reasons = {
@@ -113,7 +114,7 @@ function destinationOf(given: PacketEnd, protocol: number | undefined) {
     end,
     place,
     severity: severityOf(number, end.port, place),
-    advice: adviceOf(number, end, place),
+    advice: adviceText({ protocol: number, ...end }, place),
     attacks:
       protocol === undefined
         ? undefined

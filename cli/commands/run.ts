@@ -290,6 +290,7 @@ async function useSandbox(
     const summary = await sandbox.stop(describeEnd(end, limit.expired));
     onSummary(summary);
     progress.summary(summary, options.eventsFile);
+    progress.report(summary, options.eventsFile);
     if (summary.problem !== null) throw incomplete(summary, options.eventsFile);
     return exitOf(end, limit.expired);
   } catch (error) {

@@ -74,6 +74,9 @@ export type ParentMessage =
 
 const count = integer(0);
 
+/** What the report of a run has at the most. */
+export const reportLimits = { lines: 40, characters: 1200 } as const;
+
 /**
  * What the record of a run says; `lost` is `null` where it is not known. `unwritten` counts events that are not in the log
  * because the disk did not take them, and `problem` says what was wrong with the log at the end.
@@ -91,6 +94,8 @@ const summary = object({
   invalid: count,
   unwritten: count,
   problem: nullable(text(4096)),
+  /** What was refused and what to change, for a person: lines that are escaped, and not trusted to be. */
+  report: list(text(reportLimits.characters), reportLimits.lines),
 });
 
 /**

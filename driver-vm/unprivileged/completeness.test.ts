@@ -80,6 +80,7 @@ const record: RecordSummary = {
   attempts: 1,
   lost: 0,
   invalid: 0,
+  report: [],
   complete: true,
   incomplete: [],
 };

@@ -145,7 +145,7 @@ test('Recorder makes a valid event of each step of a run, in order', (t) => {
       '6002:4',
     ],
   );
-  t.deepEqual(summary, {
+  t.like(summary, {
     allowed: 1,
     denied: 3,
     deniedRequests: 2,
@@ -365,7 +365,7 @@ test('Recorder does not know what was lost when the counters were never read', (
   recorder.launched(exec, 1);
   recorder.fact(packet());
   recorder.counts(null);
-  t.deepEqual(recorder.stopped('end', false, {}), {
+  t.like(recorder.stopped('end', false, {}), {
     allowed: 0,
     denied: 1,
     deniedRequests: 0,
@@ -433,4 +433,20 @@ test('Recorder writes an event that is not valid inside another, and counts it',
   t.is(carriers[2]?.event.unmapped?.counts?.invalid, 2, 'those before the last');
   if (schemaAvailable() === undefined) t.deepEqual(problems(events), []);
   else if (process.env['REQUIRE'] !== undefined) t.fail(schemaAvailable());
+});
+
+test('Recorder reports what was refused, in lines that are safe to print; nothing where nothing was', (t) => {
+  t.deepEqual(recording().recorder.stopped('end', false, {}).report, []);
+  const { recorder } = recording();
+  for (let index = 0; index < 3; index += 1) recorder.fact(packet({ destinationPort: 443 }));
+  recorder.fact(request({ host: 'x\u001b[2J"; reboot' }));
+  for (let last = 1; last <= 9; last += 1)
+    recorder.fact(packet({ destination: `203.0.113.${last}`, destinationPort: 1 + last }));
+  const { report } = recorder.stopped('end', false, {});
+  t.deepEqual(report.slice(0, 2), [
+    'refused: tcp 198.51.100.1:443, 3 packets, by uid=1000',
+    '  The program did not use the proxy. Make it honour HTTP_PROXY and HTTPS_PROXY, and allow the host by its name in the policy.',
+  ]);
+  t.is(report.at(-1), 'and 6 more destinations');
+  for (const line of report) t.regex(line, /^[\x20-\x7e…]{1,1200}$/);
 });

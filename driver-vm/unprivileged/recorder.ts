@@ -10,18 +10,20 @@ import {
   type EventBody,
   type EventContext,
   type EventDraft,
+  EventSummary,
   eventsDropped,
   execExited,
   execLaunched,
   fenceUnlogged,
   type JsonlWriter,
   logReaderRestarted,
+  renderBrief,
   sandboxStarted,
   sandboxStopped,
   telemetryGap,
 } from '../../ocsf/index.ts';
 import { clientGoneStatus, type Outcome } from '../../proxy/index.ts';
-import type { ExecRequest } from '../shared/ipc.ts';
+import { type ExecRequest, reportLimits } from '../shared/ipc.ts';
 import { incompleteReasons, type RecordSummary } from './completeness.ts';
 import { BudgetLeft, defaultBudget, type EventBudget } from './event-budget.ts';
 import { type RefusedContext, RefusedPackets } from './refused-packets.ts';
@@ -39,6 +41,9 @@ export type RecorderOptions = {
   readonly budget?: EventBudget;
 };
 
+/** Destinations that the report at the end of a run tells of; the log has them all. */
+const reportedDestinations = 5;
+
 /**
  * Turns what the guest and the gateway saw into events, and keeps the counts of the run.
  *
@@ -48,6 +53,7 @@ export type RecorderOptions = {
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #refused: RefusedPackets;
+  readonly #tried = new EventSummary();
   #context: EventContext;
   #allowed = 0;
   #deniedRequests = 0;
@@ -197,10 +203,16 @@ export class Recorder {
       }),
     );
     // The event that was just written is one of them.
-    return { ...summary, invalid: this.#invalid };
+    return { ...summary, invalid: this.#invalid, report: this.#report() };
   }
 
-  #summary(): RecordSummary {
+  /** What was refused, for a person, in lines that are safe to print. */
+  #report(): readonly string[] {
+    const lines = renderBrief(this.#tried.summary(), { limit: reportedDestinations });
+    return lines.slice(0, reportLimits.lines).map((line) => line.slice(0, reportLimits.characters));
+  }
+
+  #summary(): Omit<RecordSummary, 'report'> {
     const counts = this.#counts;
     const known = counts !== null && counts !== undefined;
     const incomplete = incompleteReasons({
@@ -293,6 +305,7 @@ export class Recorder {
   #append<Draft extends EventDraft>(given: EventBody<Draft>): void {
     const { body, errors } = checkEvent(given as EventBody<EventDraft>, this.#context, this.#options.now());
     if (errors.length > 0) this.#invalid += 1;
+    this.#tried.add(body);
     this.#options.log.append(body);
   }
 }
