@@ -20,6 +20,8 @@ export type Carrier = {
   readonly accelerator: Accelerator | undefined;
   /** How often it is started when the supervisor does not report. */
   readonly attempts: number;
+  /** Whether it is started as soon as its slot is there, and waits for the channel by itself. */
+  readonly startsEarly: boolean;
   /** What the channel process's sockets belong to, beside its own user. */
   readonly socketGroup: (users: SandboxUsers) => number;
   /** The workload's uid in the kernel's records. */
@@ -47,6 +49,10 @@ export class CarrierProcess {
 
   constructor(carrier: Carrier) {
     this.#carrier = carrier;
+  }
+
+  get started(): boolean {
+    return this.#child !== undefined;
   }
 
   start(prepared: PreparedCarrier): void {

@@ -208,14 +208,15 @@ export class Sandbox {
     // Neither needs the other. Both are awaited, whatever becomes of one, so that what they made is known to the undo stack.
     const made = await Promise.allSettled([this.#prepare(place, record.index), this.#startChannel(place)]);
     for (const result of made) if (result.status === 'rejected') throw result.reason;
-    this.#undo.push('end what carries the supervisor', async () => await this.#process.end());
     this.#mark('created');
   }
 
   async #prepare(place: CarrierPlace, index: number): Promise<void> {
     this.#prepared = await this.#carrier.prepare(place, this.#undo);
+    this.#undo.push('end what carries the supervisor', async () => await this.#process.end());
     if (this.#options.direct.length > 0) await this.#openUplink(this.#prepared.slot, index);
     this.#mark('slot');
+    if (this.#carrier.startsEarly) this.#process.start(this.#prepared);
   }
 
   async #startChannel({ channelSocket, consoleSocket }: CarrierPlace): Promise<void> {
@@ -282,7 +283,7 @@ export class Sandbox {
 
   async #boot(): Promise<void> {
     const { helloMs, readyMs } = this.#options.timeouts ?? defaultTimeouts;
-    this.#process.start(this.#thePrepared());
+    if (!this.#process.started) this.#process.start(this.#thePrepared());
     this.#mark('vmm');
     const channel = this.#theChannel();
     const hello = await this.#withinBoot(channel.next('hello'), helloMs);

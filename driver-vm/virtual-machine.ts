@@ -27,6 +27,7 @@ export function virtualMachine(options: VirtualMachineOptions): Carrier {
   return {
     accelerator,
     attempts: 2,
+    startsEarly: false,
     socketGroup: ({ vmm }) => vmm,
     workloadUid: () => workloadUser.uid,
     prepare: async ({ users, folder, channelSocket, consoleSocket }, undo) => {

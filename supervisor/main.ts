@@ -1,13 +1,18 @@
 import { once } from 'node:events';
-import { closeSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { release, uptime } from 'node:os';
-import { messageOf } from '../base/index.ts';
+import { basename, dirname } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf, run, TapwardenError } from '../base/index.ts';
 import { Connection, channelVersion } from '../channel/index.ts';
 import { channelPortName } from '../init/contract.ts';
+import type { JailPlan } from '../init/jail-plan.ts';
 import { place } from './place.ts';
 import { openPort } from './port-stream.ts';
 import { Session } from './session.ts';
+import { prepareWorkload } from './workload-namespace.ts';
 
 /**
  * The guest's program: opens the channel, says hello, and does what the host asks until the host is gone. When it ends,
@@ -15,18 +20,38 @@ import { Session } from './session.ts';
  * program runs on the host, in a mount namespace of its own and with the slot as its network.
  */
 async function main(): Promise<void> {
-  if (place.jail !== undefined) closeInherited();
-  const bootMs = Math.round((place.jail === undefined ? uptime() : process.uptime()) * 1000);
-  const stream = place.jail === undefined ? await openPort(channelPortName) : await connectTo(place.jail.channel);
+  const { stream, prepared, bootMs } = place.jail === undefined ? await startInGuest() : await startInJail(place.jail);
   await new Promise<void>((resolve) => {
     const connection: Connection = new Connection(stream, {
       onMessage: (payload) => session.onMessage(payload),
       onData: (exec, number, payload) => session.onData(exec, number, payload),
       onClose: () => resolve(),
     });
-    const session = new Session(connection);
+    const session = new Session(connection, prepared);
     void connection.send({ kind: 'hello', version: channelVersion, kernelRelease: release(), bootMs });
   });
+}
+
+/** How the supervisor begins: its channel, and the workload's environment where that is in the making already. */
+type Beginning = { readonly stream: Duplex; readonly prepared: Promise<void> | undefined; readonly bootMs: number };
+
+async function startInGuest(): Promise<Beginning> {
+  const bootMs = Math.round(uptime() * 1000);
+  return { stream: await openPort(channelPortName), prepared: undefined, bootMs };
+}
+
+/** In a jail the workload's environment needs no word of the host, so it is made while the channel process starts. */
+async function startInJail(plan: JailPlan): Promise<Beginning> {
+  closeInherited();
+  const folder = openSync(dirname(plan.channel), 'r');
+  const prepared = prepareWorkload(run, 0);
+  // Who awaits it comes later.
+  prepared.catch(() => undefined);
+  const bootMs = Math.round(process.uptime() * 1000);
+  // By its folder: what is prepared hides it from this process.
+  const stream = await connectTo(`/proc/self/fd/${folder}/${basename(plan.channel)}`);
+  closeSync(folder);
+  return { stream, prepared, bootMs };
 }
 
 /**
@@ -51,12 +76,26 @@ function flagsOf(fd: number): number {
   }
 }
 
-/** Before anything is set up, since the socket is in a folder that the jail then hides from itself. */
+/** Connects to a unix socket, on which its owner may not listen yet. */
 async function connectTo(path: string): Promise<Socket> {
-  const socket = connect(path);
-  await once(socket, 'connect');
-  return socket;
+  for (let attempt = 1; ; attempt += 1) {
+    const socket = connect(path);
+    try {
+      await once(socket, 'connect');
+      return socket;
+    } catch (cause) {
+      if (attempt === connectAttempts) {
+        throw new TapwardenError('CHANNEL_CLOSED', {
+          message: `The channel does not open: ${messageOf(cause)}`,
+          cause,
+        });
+      }
+      await sleep(5);
+    }
+  }
 }
+
+const connectAttempts = 2000;
 
 main()
   .catch((error: unknown) => process.stderr.write(`tapwarden-supervisor: ${messageOf(error)}\n`))

@@ -34,6 +34,7 @@ export function jail(options: JailOptions): Carrier {
   return {
     accelerator: undefined,
     attempts: 1,
+    startsEarly: true,
     // Root connects to them, and nobody else.
     socketGroup: ({ channel }) => channel,
     workloadUid: ({ vmm }) => vmm,
@@ -49,7 +50,7 @@ export function jail(options: JailOptions): Carrier {
 }
 
 async function prepare(options: JailOptions, place: CarrierPlace, undo: UndoStack): Promise<PreparedCarrier> {
-  const { id, run, paths, direct, limits, image } = options;
+  const { id, run, paths, limits, image } = options;
   const cgroup = await makeCgroups(id, limits, undo);
   checkLimits(options, cgroup);
   undo.push('let the log switch go', async () => await releaseLogSwitch(id));
@@ -63,7 +64,7 @@ async function prepare(options: JailOptions, place: CarrierPlace, undo: UndoStac
     logging: await holdLogSwitch(id),
     hidden: await Promise.all([paths.stateDir, paths.runDir].map(async (path) => await realpath(path))),
   };
-  const slot = await makeJailSlot(run, { id, direct }, undo);
+  const slot = await makeJailSlot(run, { id }, undo);
   return { slot, start: () => startSupervisor(slot, cgroup, plan), readDrops: async () => ({}) };
 }
 

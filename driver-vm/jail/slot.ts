@@ -1,7 +1,6 @@
 import type { Run, UndoStack } from '../../base/index.ts';
 import { link } from '../../init/index.ts';
-import type { DirectDestination } from '../../nft/index.ts';
-import { makeNamespace, type Slot, slotStep } from '../slot.ts';
+import { makeNamespace, type Slot } from '../slot.ts';
 
 /**
  * Makes the slot of a jail: the namespace in which the supervisor runs, as it does in a guest's own. It has no TAP: the
@@ -11,16 +10,7 @@ import { makeNamespace, type Slot, slotStep } from '../slot.ts';
  * @throws SLOT_FAILED when a step fails, with the step
  * @throws SANDBOX_EXISTS when the namespace is there already
  */
-export async function makeJailSlot(
-  run: Run,
-  options: { readonly id: string; readonly direct: readonly DirectDestination[] },
-  undo: UndoStack,
-): Promise<Slot> {
-  const slot = await makeNamespace(run, { id: options.id, withIp6: true }, undo);
-  await slotStep("give the gateway's address to", () =>
-    run(['ip', '-n', slot.namespace, '-batch', '-'], {
-      input: `link set lo up\naddress add ${link.hostIpv4}/32 dev lo\n`,
-    }),
-  );
-  return slot;
+export async function makeJailSlot(run: Run, options: { readonly id: string }, undo: UndoStack): Promise<Slot> {
+  const batch = ['link set lo up', `address add ${link.hostIpv4}/32 dev lo`];
+  return await makeNamespace(run, { id: options.id, withIp6: true, batch }, undo);
 }
