@@ -5,7 +5,7 @@ import { type Setup, workloadPaths } from './workload-layout.ts';
 
 /**
  * What comes first in a jail: the supervisor's own mount namespace, which ends with it, gets the folders of a guest. /run is
- * empty, cgroup v2 alone stands where nft looks for it, and a user namespace is made for the workload.
+ * empty, cgroup v2 stands where nft looks for it, and a user namespace is made for the workload.
  *
  * In the user namespace one user exists, who is the workload's on the host under another number. It has no room for user
  * namespaces below it: the limit is its own, and that of the host stays as it is. Its maker runs as the workload's user,
@@ -15,7 +15,6 @@ export function jailSetup({ uid }: JailPlan): Setup {
   return {
     script: `
 mount -t tmpfs -o nosuid,nodev,mode=0755 tmpfs /run
-umount -R -l "$CGROUP_MOUNT" 2>/dev/null || true
 mount -t cgroup2 -o nosuid,nodev,noexec cgroup2 "$CGROUP_MOUNT"
 : >"$USER_NS"
 mkfifo -m 0600 /run/user-in /run/user-out
@@ -58,27 +57,37 @@ export function hostRootSetup({ uid, memoryMiB, hidden }: JailPlan): Setup {
   return {
     script: `
 base=\${ROOT%/*}
-mkdir -p "$base" "$EXECS"
-mount -t tmpfs -o "nosuid,nodev,mode=0755,size=\${MEMORY_MIB}m" tmpfs "$base"
-mkdir -p "$ROOT" "$SYS" "$base/upper" "$base/work" "$base/scratch/home/$NAME"
-mkdir -m 1777 "$base/scratch/tmp" "$base/scratch/var-tmp"
-chown "$ID:$ID" "$base/scratch/home/$NAME"
-mount --bind "$ROOT" "$ROOT"
+links= folders= shown=
 for path in /*; do
   name=\${path#/}
-  if [ -L "$path" ]; then
-    cp -P "$path" "$ROOT/$name"
-  elif [ -d "$path" ]; then
-    mkdir "$ROOT/$name"
-    case " $HIDDEN_FOLDERS " in
-    *" $name "*) ;;
-    *) mount --rbind "$path" "$ROOT/$name" ;;
-    esac
-  fi
+  case " $HIDDEN_FOLDERS " in
+  *" $name "*) hidden=yes ;;
+  *) hidden=no ;;
+  esac
+  case $name in
+  *[!A-Za-z0-9._+-]*) ;;
+  *)
+    if [ -L "$path" ]; then
+      links="$links $path"
+    elif [ -d "$path" ]; then
+      folders="$folders $ROOT/$name"
+      [ $hidden = yes ] || shown="$shown $name"
+    fi
+    ;;
+  esac
 done
+mkdir -p "$base" "$EXECS"
+mount -t tmpfs -o "nosuid,nodev,mode=0755,size=\${MEMORY_MIB}m" tmpfs "$base"
+mkdir -p "$ROOT" "$SYS" "$base/upper" "$base/work" "$base/tmp" "$base/var-tmp" "$base/home/$NAME" $folders
+chmod 1777 "$base/tmp" "$base/var-tmp"
+chown "$ID:$ID" "$base/home/$NAME"
+mount --bind "$ROOT" "$ROOT"
+[ -z "$links" ] || cp -P $links "$ROOT/"
+for name in $shown; do mount -o rbind,ro,nosuid,nodev "/$name" "$ROOT/$name"; done
 mounts=$(cat /proc/self/mountinfo)
-while read -r _ _ _ _ point _; do
-  case $point in
+while read -r _ _ _ _ point options _; do
+  case "$point $options" in
+  "$ROOT"/*' ro,nosuid,nodev'*) ;;
   "$ROOT"/*)
     point=$(printf '%b' "$point")
     mount -o remount,bind,ro,nosuid,nodev "$point" || umount -l "$point"
@@ -90,14 +99,14 @@ MOUNTS
 printf '%s' "$HIDDEN" | while read -r path; do
   [ ! -d "$ROOT$path" ] || mount -t tmpfs -o ro,nosuid,nodev,mode=0700,size=4k tmpfs "$ROOT$path"
 done
-mkdir -p "$ROOT/var/cache" "$ROOT/var/lib" "$ROOT/var/log" "$ROOT/var/tmp"
+mkdir -p "$ROOT/var/cache" "$ROOT/var/lib" "$ROOT/var/log" "$ROOT/var/tmp" "$ROOT/tmp" "$ROOT/home" "$ROOT/root"
 ln -s /run "$ROOT/var/run"
-mount --bind "$base/scratch/tmp" "$ROOT/tmp"
-mount --bind "$base/scratch/var-tmp" "$ROOT/var/tmp"
-mount --bind "$base/scratch/home" "$ROOT/home"
+mount --bind "$base/tmp" "$ROOT/tmp"
+mount --bind "$base/var-tmp" "$ROOT/var/tmp"
+mount --bind "$base/home" "$ROOT/home"
 mount -t overlay -o "nosuid,nodev,lowerdir=/etc,upperdir=$base/upper,workdir=$base/work" overlay "$ROOT/etc"
+rm -f "$ROOT/etc/passwd" "$ROOT/etc/group"
 for file in passwd group; do
-  rm -f "$ROOT/etc/$file"
   grep -v "^[^:]*:[^:]*:$INNER_ID:" "/etc/$file" >"$ROOT/etc/$file" || [ $? -eq 1 ]
 done
 echo "$NAME:x:$INNER_ID:$INNER_ID:$NAME:/home/$NAME:/bin/sh" >>"$ROOT/etc/passwd"
