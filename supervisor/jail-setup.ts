@@ -135,7 +135,10 @@ mount -o remount,bind,ro,nosuid,nodev "$ROOT"
   env: { ROOT: workloadPaths.root },
 };
 
-/** The workload's root as an image, with a layer in memory above, in which the home belongs to the jail's user. */
+/**
+ * The workload's root as an image, with a layer in memory above, in which the home belongs to the jail's user. What bwrap
+ * mounts on is made here: in its user namespace the image's own users do not exist, and it has no right over their folders.
+ */
 export function imageRootSetup(image: string, { uid, memoryMiB }: JailPlan): Setup {
   return {
     script: `
@@ -145,6 +148,7 @@ mount -t ext4 -o ro,nosuid,nodev,loop "$IMAGE" /run/workload-image
 mount -t tmpfs -o "nosuid,nodev,mode=0755,size=\${MEMORY_MIB}m" tmpfs "$base"
 mkdir -p "$base/upper" "$base/work" "$ROOT" "$SYS"
 mount -t overlay -o "nosuid,nodev,lowerdir=/run/workload-image,upperdir=$base/upper,workdir=$base/work" overlay "$ROOT"
+mkdir -p "$ROOT/dev" "$ROOT/proc" "$ROOT/run" "$ROOT/sys"
 [ ! -d "$ROOT$HOME_FOLDER" ] || chown -R -h "$ID:$ID" "$ROOT$HOME_FOLDER"
 `,
     env: {

@@ -63,6 +63,14 @@ export async function makeCgroups(id: string, limits: JailLimits, undo: UndoStac
   return { path: `/${nameOf(id)}`, joins, missing };
 }
 
+/** What the host has of cgroups: whether v2 is mounted, and the controllers that {@link makeCgroups} would find nowhere. */
+export async function readCgroupSupport(): Promise<{ readonly v2: boolean; readonly missing: readonly Controller[] }> {
+  const { v2, v1 } = await readHierarchies();
+  const enabled = v2 === undefined ? '' : await readFile(join(v2, 'cgroup.subtree_control'), 'utf8').catch(() => '');
+  const missing = controllers.filter((name) => !v1.has(name) && !enabled.split(/\s+/).includes(name));
+  return { v2: v2 !== undefined, missing };
+}
+
 /**
  * Ends every process of a sandbox's cgroups and removes them; those that are not there are none to remove.
  *
