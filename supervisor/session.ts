@@ -24,7 +24,8 @@ import { loadFence, workloadNamespacePath } from './fence-loader.ts';
 import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
 import { Monitor } from './monitor.ts';
 import { workloadEnvironment } from './workload-environment.ts';
-import { execCgroup, openWorkloadNamespace, premadeExecs, prepareWorkload } from './workload-namespace.ts';
+import { execCgroup, premadeExecs } from './workload-layout.ts';
+import { openWorkloadNamespace, prepareWorkload } from './workload-namespace.ts';
 
 type RunningExec = {
   readonly exec: Exec;
@@ -34,6 +35,7 @@ type RunningExec = {
 /** What the guest does at the host's word: get ready once, run commands, tell what it saw. */
 export class Session {
   readonly #connection: Connection;
+  readonly #prepared: Promise<void> | undefined;
   readonly #execs = new Map<number, RunningExec>();
   #monitor: Monitor | undefined;
   #account: FenceAccount | undefined;
@@ -42,8 +44,10 @@ export class Session {
   #marks = false;
   #proxy: GuestProxy | undefined;
 
-  constructor(connection: Connection) {
+  /** `prepared` is the workload's environment, where it is in the making already. */
+  constructor(connection: Connection, prepared?: Promise<void>) {
     this.#connection = connection;
+    this.#prepared = prepared;
   }
 
   /** Takes a message of the host. What fails in carrying it out is answered, not thrown. */
@@ -102,7 +106,7 @@ export class Session {
       onFact: (fact) => (fact.kind === 'denied-packet' ? this.#packet(fact) : this.#fact(fact)),
     });
     this.#monitor = monitor;
-    await prepareWorkload(run, message.time);
+    await (this.#prepared ?? prepareWorkload(run, message.time));
     const fence = await loadFence(run, { tag, direct, allowUnlogged, execs: guestExecMarks });
     this.#account = new FenceAccount({
       run,

@@ -14,7 +14,7 @@ import { Recorder } from './recorder.ts';
 import { Stdio, theExec } from './stdio.ts';
 
 /** How much later than its interval a round of canaries may come: an emulated guest is slow, and its host may be busy. */
-const canaryGraceMs = { kvm: 5000, tcg: 20_000 } as const;
+const canaryGraceMs = { usual: 5000, emulated: 20_000 } as const;
 
 /** How the channel process talks to the privileged one. */
 export type ParentLink = {
@@ -117,6 +117,7 @@ export class ChannelProcess {
       context: config.context,
       log: this.#log,
       accelerator: config.accelerator,
+      workloadUid: config.workloadUid,
       now: Date.now,
     });
     this.#recorder = recorder;
@@ -241,7 +242,7 @@ export class ChannelProcess {
     this.#canaries?.stop();
     this.#canaries = new CanaryWatch({
       intervalMs: canaryMs,
-      graceMs: canaryGraceMs[accelerator],
+      graceMs: accelerator === 'tcg' ? canaryGraceMs.emulated : canaryGraceMs.usual,
       now: Date.now,
       uid: `canary/${context.sandboxId}/${context.runId}`,
       onFinding: (finding) => this.#guarded(() => this.#recorder?.canaryMissed(finding)),

@@ -28,7 +28,13 @@ function recording(
   const events: Recorded[] = [];
   const clock = { now: 1_790_000_000_000 };
   const log = { append: (body: Recorded) => void events.push(body) } as unknown as JsonlWriter;
-  const options = { context: { ...context, ...changes }, log, accelerator: 'tcg', now: () => clock.now } as const;
+  const options = {
+    context: { ...context, ...changes },
+    log,
+    accelerator: 'tcg',
+    workloadUid: 1000,
+    now: () => clock.now,
+  } as const;
   return { recorder: new Recorder(budget === undefined ? options : { ...options, budget }), events, clock };
 }
 

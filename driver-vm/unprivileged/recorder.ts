@@ -36,7 +36,9 @@ import { theExec } from './stdio.ts';
 export type RecorderOptions = {
   readonly context: EventContext;
   readonly log: JsonlWriter;
-  readonly accelerator: 'kvm' | 'tcg';
+  readonly accelerator: 'kvm' | 'tcg' | null;
+  /** The workload's uid in the kernel's records. */
+  readonly workloadUid: number;
   readonly now: () => number;
   /** Events of the guest a second, and at once; the rest is counted, by the fence and here. @default {@link defaultBudget} */
   readonly budget?: EventBudget;
@@ -44,8 +46,6 @@ export type RecorderOptions = {
 
 /** Destinations that the report at the end of a run tells of; the log has them all. */
 const reportedDestinations = 5;
-
-const workload = { uid: 1000, name: 'workload' } as const;
 
 /**
  * Turns what the guest and the gateway saw into events, and keeps the counts of the run.
@@ -314,7 +314,7 @@ export class Recorder {
       execId: String(theExec),
       argv: exec.argv,
       workdir: exec.workdir ?? '/home/workload',
-      user: workload,
+      user: { uid: this.#options.workloadUid, name: 'workload' },
     };
   }
 

@@ -139,10 +139,11 @@ export const mappedEvents: readonly MappedEvent[] = [
   },
   {
     code: 'sandbox-started',
-    when: 'The guest has reported, and its fence stands.',
+    when: 'The guest, or the supervisor of a jail, has reported, and its fence stands. That there is no virtual machine stands in the message too.',
     sample: 'sandbox-started',
     fields: {
       'app.*': 'tapwarden',
+      'unmapped.isolation': '`vm`; or `jail`, which has no virtual machine around it, and no accelerator',
       'unmapped.accelerator': '`kvm`, or `tcg` for emulation',
       'unmapped.image.*': 'the image of the workload',
       'unmapped.attribution':
@@ -151,10 +152,11 @@ export const mappedEvents: readonly MappedEvent[] = [
   },
   {
     code: 'sandbox-stopped',
-    when: 'The VM is gone: the last event of a run.',
+    when: 'The VM, or the supervisor of a jail, is gone: the last event of a run.',
     sample: 'sandbox-stopped',
     fields: {
       'app.*': 'tapwarden',
+      'unmapped.isolation': '`vm`; or `jail`, which has no virtual machine around it, and no accelerator',
       'unmapped.accelerator': '`kvm`, or `tcg` for emulation',
       'unmapped.image.*': 'the image of the workload',
       'unmapped.reason': 'why it stopped',
