@@ -101,17 +101,19 @@ export async function refusesEveryPacket(t: ExecutionContext, bench: Bench): Pro
   t.true((report['parallel']?.ms ?? Number.NaN) < 2000, `200 connects took ${report['parallel']?.ms} ms`);
   const parallel = events.filter((event) => event.dst_endpoint?.ip === '198.51.100.200');
   t.deepEqual(
-    parallel.map((event) => event.dst_endpoint?.port),
+    parallel.map((event) => event.dst_endpoint?.port).toSorted((a, b) => (a ?? 0) - (b ?? 0)),
     Array.from({ length: 200 }, (_, number) => 10_000 + number),
   );
 
   // That denied is the sum over these events, and attempts the distinct ones, is checked after every test.
-  t.is(result?.lost, 0);
+  // Where the kernel's log is small, so many lines at once are too many, and the rest comes as counts.
+  const counted = withCode(refusals(events), 'egress-denied-aggregate');
+  t.is(result?.lost, counted.length);
+  t.true(counted.every((event) => parallel.includes(event)));
   t.deepEqual([result?.complete, result?.incomplete], [true, []]);
   t.is(withCode(events, 'sandbox-started')[0]?.unmapped?.attribution, 'exec-mark');
   t.is(result?.attempts, made.length + 1 + 200);
   t.is(result?.allowed, 0);
-  t.is(withCode(refusals(events), 'egress-denied-aggregate').length, 0);
   const stopped = withCode(events, 'sandbox-stopped')[0];
   t.deepEqual(
     Object.values(stopped?.unmapped?.slot ?? {}).filter((packets) => packets !== 0),

@@ -33,8 +33,10 @@ export type LoggedEvent = {
   readonly http_request?: { readonly http_method?: string; readonly url: { readonly url_string: string } };
   readonly http_response?: { readonly code: number };
   readonly firewall_rule?: { readonly name: string };
+  readonly finding_info?: { readonly uid: string };
   readonly unmapped?: {
     readonly attribution?: string;
+    readonly canary?: { readonly link: string; readonly packet?: string };
     readonly aggregation?: { readonly reason: string };
     readonly complete?: boolean;
     readonly incomplete?: readonly string[];
