@@ -51,7 +51,8 @@ const reportedDestinations = 5;
  * Turns what the guest and the gateway saw into events, and keeps the counts of the run.
  *
  * The host's word goes over the guest's: time, uid, sequence and device are the host's. A fact becomes one event of the
- * kind that it is, whatever its text says; findings are never made of a guest's words alone.
+ * kind that it is, whatever its text says; of a guest's words no finding is made, but that it
+ * missed a canary of its own.
  */
 export class Recorder {
   readonly #options: RecorderOptions;
