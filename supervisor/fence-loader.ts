@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { isTapwardenError, type Run, TapwardenError } from '../base/index.ts';
+import { isTapwardenError, kernelLogBytes, type Run, TapwardenError } from '../base/index.ts';
 import {
   applyRuleset,
   applyRulesetOver,
@@ -11,7 +11,7 @@ import {
   requiredFeatures,
 } from '../nft/index.ts';
 import { workloadNet } from './addresses.ts';
-import { type ExecMarks, type FenceSpec, fenceRuleset } from './fence.ts';
+import { type ExecMarks, type FenceSpec, fenceRuleset, guestLineBurst } from './fence.ts';
 import { guestRuleset } from './guest-table.ts';
 import { place as ownPlace, type Place } from './place.ts';
 
@@ -26,7 +26,7 @@ export type FenceOptions = {
 };
 
 /** The fence that was loaded: what of it the kernel could do. */
-export type LoadedFence = Pick<FenceSpec, 'log' | 'account' | 'execs'>;
+export type LoadedFence = Pick<FenceSpec, 'log' | 'account' | 'execs' | 'lineBurst'>;
 
 /** Where the workload's network namespace is bound. */
 export const workloadNamespacePath = `/run/netns/${workloadNet.namespace}`;
@@ -58,7 +58,8 @@ export async function loadFence(run: Run, options: FenceOptions): Promise<Loaded
   // The switch is in the kernel's first network namespace alone, where a jail's driver has seen to it.
   const log = place.jail?.logging ?? (await readFile(logSwitch, 'utf8').catch(() => '0')).trim() === '1';
   if (!log) checkUnlogged(options, `${logSwitch} is not 1`);
-  const whole: LoadedFence = { log, account: true, execs: options.execs };
+  const lines = log && place.jail !== undefined ? { lineBurst: lineBurstOf(await kernelLogBytes()) } : {};
+  const whole: LoadedFence = { log, account: true, execs: options.execs, ...lines };
   try {
     await apply(run, options, whole);
     return whole;
@@ -69,12 +70,21 @@ export async function loadFence(run: Run, options: FenceOptions): Promise<Loaded
       log: log && features.log && features.limit && features.dynamicSet,
       account: features.dynamicSet,
       execs: features.execMark ? options.execs : undefined,
+      ...lines,
     };
     if (able.log === whole.log && able.account && able.execs !== undefined) return await explain(run, error);
     if (!able.log) checkUnlogged(options, 'the kernel refuses log rules, or the limits that they need');
     await apply(run, options, able).catch((second) => explain(run, second));
     return able;
   }
+}
+
+/**
+ * Lines at once that fit well into a kernel log of so many bytes beside what else is written there; those of the fence
+ * take a quarter of a kilobyte each. Example: of the 128 KiB that some kernels have, 128 lines take a quarter.
+ */
+export function lineBurstOf(bytes: number): number {
+  return Math.max(64, Math.min(guestLineBurst, Math.floor(bytes / 1024)));
 }
 
 function checkUnlogged({ allowUnlogged }: FenceOptions, reason: string): void {
