@@ -50,13 +50,15 @@ export class Progress {
 
   /** The one line that sums a run up. */
   summary(summary: RunSummary, eventsFile: string): void {
-    const { allowed, denied, deniedRequests, attempts, lost, invalid, unwritten } = summary;
+    const { allowed, denied, deniedRequests, attempts, lost, invalid, unwritten, complete, incomplete } = summary;
     const requests = `${plural(allowed, 'request')} allowed, ${deniedRequests} denied`;
     const packets = `${plural(denied, 'packet')} refused in ${plural(attempts, 'attempt')}`;
     const record =
-      lost === null ? 'loss unknown' : lost === 0 ? 'nothing lost' : `${lost} without an event of their own`;
+      lost === null ? 'loss unknown' : lost === 0 ? 'each with an event' : `${lost} without an event of their own`;
     const missing = unwritten === 0 ? '' : `, ${plural(unwritten, 'event')} missing because of the disk`;
-    this.say(`${requests}; ${packets}, ${record}; events in ${eventsFile}${missing}`);
+    const whole = `complete: ${complete ? 'yes' : 'no'}`;
+    this.say(`${requests}; ${packets}, ${record}; ${whole}; events in ${eventsFile}${missing}`);
+    for (const reason of incomplete) this.say(`not complete: ${sanitizeText(reason, 300)}`);
     if (invalid > 0) {
       const which = `${plural(invalid, 'event')} of this run ${invalid === 1 ? 'is' : 'are'} not valid OCSF`;
       this.warn(`${which}, and carried as 'event-invalid' in ${eventsFile}; please report it with those lines`);

@@ -21,7 +21,8 @@ export function messageOf(input: DeniedPacketInput, end: CheckedEnd): string {
   return `Direct ${title.includes(' ') ? `packet of ${title}` : `${title} packet`} to ${target} ${done}`;
 }
 
-function targetOf(end: { readonly ip: string; readonly port?: number }): string {
+/** Where a packet was to go. Example: `[2001:db8::1]:53`, or `198.51.100.1` where it has no port. */
+export function targetOf(end: { readonly ip: string; readonly port?: number }): string {
   if (end.port === undefined) return end.ip;
   return end.ip.includes(':') ? `[${end.ip}]:${end.port}` : `${end.ip}:${end.port}`;
 }

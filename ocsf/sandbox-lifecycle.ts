@@ -28,6 +28,8 @@ export type RunCounts = {
 /** A sandbox that has ended. */
 export type SandboxStoppedInput = SandboxStartedInput & {
   readonly counts: RunCounts;
+  /** Why the record of the run may not tell of every attempt; empty when it does. Example: `['log-gap: …']`. */
+  readonly incomplete: readonly string[];
   /** Packets that the host's own table dropped, by counter. Example: `{spoofed: 0, input: 2}`. */
   readonly slot?: Readonly<Record<string, number>>;
   /** Why, in words, for example `'the command ended'`. */
@@ -62,7 +64,7 @@ export function sandboxStarted(context: EventContext, input: SandboxStartedInput
  */
 export function sandboxStopped(context: EventContext, input: SandboxStoppedInput): EventBody<ApplicationLifecycle> {
   const lost = input.counts.lost === null ? null : checkedInteger(input.counts.lost, 'counts.lost');
-  const complete = lost === 0;
+  const complete = input.incomplete.length === 0;
   const failed = input.failed ?? false;
   const common = commonOf(context, input, 'sandbox-stopped');
   return finish<ApplicationLifecycle>({
@@ -85,6 +87,7 @@ export function sandboxStopped(context: EventContext, input: SandboxStoppedInput
       },
       ...(input.slot === undefined ? {} : { slot: input.slot }),
       complete,
+      ...(complete ? {} : { incomplete: input.incomplete }),
     },
   });
 }

@@ -11,7 +11,7 @@ import { inWorkloadNamespace } from './fence-loader.ts';
 import { endOfFirstProgram, type ProcessEnd, readAccounting } from './process-accounting.ts';
 import { sandboxArguments } from './sandbox-arguments.ts';
 import { seccompFilter } from './seccomp.ts';
-import { workloadPaths } from './workload-namespace.ts';
+import { execCgroup, workloadPaths } from './workload-namespace.ts';
 import { findCommand, resolveIn } from './workload-path.ts';
 
 /** What to run. */
@@ -52,9 +52,10 @@ const closeFd = promisify(close);
 export async function startExec(run: Run, spec: ExecSpec): Promise<Exec> {
   const workdir = await prepareWorkdir(spec.workdir);
   const command = await lookUp(spec, workdir);
-  const cgroup = join(workloadPaths.cgroup, `exec-${spec.exec}`);
+  const cgroup = execCgroup(spec.exec);
   const folder = join(workloadPaths.execs, String(spec.exec));
-  await Promise.all([mkdir(cgroup), mkdir(folder, { mode: 0o700 })]);
+  // The first cgroups are made at boot; that a number is used once, the folder shows.
+  await Promise.all([mkdir(cgroup, { recursive: true }), mkdir(folder, { mode: 0o700 })]);
   const pipes = await makePipes(run, folder);
   const filter = join(folder, 'seccomp');
   await writeFile(filter, seccompFilter());

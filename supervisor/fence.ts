@@ -6,9 +6,9 @@ import {
   type NftSet,
   type Rule,
   type Ruleset,
-  type TableName,
 } from '../nft/index.ts';
 import { workloadNet } from './addresses.ts';
+import { fenceTable } from './fence-table.ts';
 
 /** What the fence is rendered from. */
 export type FenceSpec = {
@@ -16,12 +16,26 @@ export type FenceSpec = {
   readonly tag: string;
   /** Whether the kernel can log. Without it packets are refused and counted, and nobody reads of them one by one. */
   readonly log: boolean;
+  /** Whether the kernel has sets that packets fill. Without them packets are counted by kind alone. */
+  readonly account: boolean;
+  /** The mark of each exec; `undefined` where the kernel cannot tell the cgroup of a socket. */
+  readonly execs: ExecMarks | undefined;
+  /** Which of the two generations of sets packets are counted in. */
+  readonly generation: Generation;
   /** What the policy's direct rules admit past the proxy. */
   readonly direct: readonly DirectDestination[];
 };
 
-/** The fence's table in the workload's namespace. */
-export const fenceTable: TableName = { family: 'inet', name: 'tapwarden_fence' };
+/** Which packet mark stands for which exec, by the cgroup of the exec. */
+export type ExecMarks = {
+  /** How deep below the root of cgroup v2 the cgroups of the execs are: 2 for `workload/exec-1`. */
+  readonly level: number;
+  /** Paths are those below `/sys/fs/cgroup`, where nft looks for them. The cgroups exist. */
+  readonly cgroups: readonly { readonly cgroup: string; readonly mark: number }[];
+};
+
+/** Sets rotate: packets are counted in those of one generation while those of the other are read and deleted. */
+export type Generation = 'a' | 'b';
 
 /**
  * The fence: the ruleset in the workload's namespace that lets packets out to the proxy, and to the policy's direct
@@ -31,6 +45,9 @@ export const fenceTable: TableName = { family: 'inet', name: 'tapwarden_fence' }
  *   take seconds to learn that they were refused. All else is refused with `icmpx`.
  * - The verdict stands last in a chain of its own and depends on nothing. Counting and logging happen before, in rules
  *   without a verdict: one that breaks off, as on a packet without ports, takes nothing with it.
+ * - A mark names the exec by the cgroup of the socket. One that a program set is not believed.
+ * - Each packet is counted once by exec, destination, protocol and port, or, where the sets have no place for it, by kind:
+ *   `denied = elements of the sets + over_tcp + over_udp + over_other`.
  * - Log lines are limited for each destination, so that a flood on one does not hide another, and as a whole, below what
  *   the reader takes. What the limits withheld is counted in `unlogged`: `denied = logged + unlogged`, always.
  *
@@ -40,8 +57,14 @@ export function fenceRuleset(spec: FenceSpec): Ruleset {
   return {
     table: fenceTable,
     counters: [...fenceCounters],
-    sets: spec.log ? [...limitSets, ...Object.values(unprintedSets)] : [],
+    sets: [
+      ...(spec.execs === undefined ? [] : [execMap(spec.execs)]),
+      ...(spec.account ? Object.values(accountSets(spec.generation)) : []),
+      ...(spec.log ? limitSets : []),
+    ],
     chains: [
+      overflowChain,
+      ...(spec.account ? countChains(spec.generation) : []),
       ...(spec.log ? logChains(spec.tag) : []),
       refuseChain,
       {
@@ -61,9 +84,15 @@ export function fenceRuleset(spec: FenceSpec): Ruleset {
             "the kernel's own noise",
           ),
           rule('counter name denied', 'every refused packet is counted'),
+          ...markRules(spec.execs),
+          ...(spec.account
+            ? [
+                rule('meta nfproto ipv4 jump count4', 'and by exec and destination, IPv4'),
+                rule('meta nfproto ipv6 jump count6', 'and by exec and destination, IPv6'),
+              ]
+            : [rule('jump overflow', 'the kernel has no sets to count in')]),
           ...(spec.log
             ? [
-                ...noteRules,
                 rule('meta nfproto ipv4 jump log4', 'refused packets are logged, IPv4'),
                 rule('meta nfproto ipv6 jump log6', 'refused packets are logged, IPv6'),
               ]
@@ -75,7 +104,23 @@ export function fenceRuleset(spec: FenceSpec): Ruleset {
   };
 }
 
-/** The fence's named counters. `denied` is the sum of the three `denied_*`, and of `logged` and `unlogged`. */
+/** The chains that a change of the generation gives other rules. */
+export const generationChains = ['count4', 'count4_portless', 'count6', 'count6_portless'] as const;
+
+/** The names of the sets of a generation. */
+export function accountSetNames(generation: Generation): readonly string[] {
+  return Object.values(accountSets(generation)).map(({ name }) => name);
+}
+
+/** How many elements a set of a generation takes, by its name. */
+export function accountSetSize(name: string): number {
+  return name.startsWith('seen') ? seenSize : otherSize;
+}
+
+/**
+ * The fence's named counters. `denied` is the sum of the three `denied_*`, and of `logged` and `unlogged`; each `over_*`
+ * is the part of its `denied_*` that no set had a place for.
+ */
 export const fenceCounters = [
   'allowed',
   'direct',
@@ -84,6 +129,9 @@ export const fenceCounters = [
   'denied_tcp',
   'denied_udp',
   'denied_other',
+  'over_tcp',
+  'over_udp',
+  'over_other',
   'logged',
   'unlogged',
 ] as const;
@@ -121,31 +169,83 @@ const limitSets: readonly NftSet[] = [
   limitSet('limit6_portless', 'ipv6_addr . inet_proto', 16_384),
 ];
 
-const unprintedSet = (name: string, address: string): NftSet => ({
+const seenSize = 65_536;
+const otherSize = 16_384;
+
+const accountSet = (name: string, type: string, size: number): NftSet => ({
   name,
-  type: `${address} . inet_proto . inet_service`,
+  type,
   flags: ['dynamic'],
-  size: 4096,
+  size,
+  counter: true,
 });
 
-/**
- * Ports of DCCP (33) and SCTP (132) packets by destination, with a counter each: the kernel's log line of these
- * protocols has no ports.
- */
-export const unprintedSets = {
-  ip4: unprintedSet('unprinted4', 'ipv4_addr'),
-  ip6: unprintedSet('unprinted6', 'ipv6_addr'),
-} as const;
+function accountSets(generation: Generation) {
+  return {
+    seen4: accountSet(`seen4_${generation}`, 'mark . ipv4_addr . inet_proto . inet_service', seenSize),
+    seen6: accountSet(`seen6_${generation}`, 'mark . ipv6_addr . inet_proto . inet_service', seenSize),
+    other4: accountSet(`other4_${generation}`, 'mark . ipv4_addr . inet_proto', otherSize),
+    other6: accountSet(`other6_${generation}`, 'mark . ipv6_addr . inet_proto', otherSize),
+  } as const;
+}
 
-const noteRules: readonly Rule[] = [
-  ['ip daddr', unprintedSets.ip4.name] as const,
-  ['ip6 daddr', unprintedSets.ip6.name] as const,
-].map(([address, set]) =>
-  rule(
-    `${address.startsWith('ip6') ? 'meta nfproto ipv6' : 'meta nfproto ipv4'} meta l4proto { 33, 132 } add @${set} { ${address} . meta l4proto . th dport counter }`,
-    'ports that the log line leaves out',
-  ),
-);
+/**
+ * By exec, destination, protocol and port; else without the port; else by kind. A rule whose set is full breaks off.
+ *
+ * Later fragments have no ports, but the kernel reads bytes of their payload as such if it is asked.
+ */
+function countChains(generation: Generation): readonly Chain[] {
+  return [
+    { version: '4', address: 'ip daddr', fragment: 'ip frag-off & 0x1fff != 0' },
+    // Without the header there is nothing to compare, and the rule breaks off.
+    { version: '6', address: 'ip6 daddr', fragment: 'frag frag-off != 0' },
+  ].flatMap(({ version, address, fragment }) => [
+    {
+      name: `count${version}`,
+      rules: [
+        rule(`${fragment} goto count${version}_portless`, 'fragments but the first have no ports'),
+        rule(
+          `${withPorts} add @seen${version}_${generation} { meta mark . ${address} . meta l4proto . th dport } return`,
+          'by exec, destination, protocol and port',
+        ),
+        rule(`goto count${version}_portless`, 'protocols without ports, short packets, ports that found no place'),
+      ],
+    },
+    {
+      name: `count${version}_portless`,
+      rules: [
+        rule(
+          `add @other${version}_${generation} { meta mark . ${address} . meta l4proto } return`,
+          'by exec, destination and protocol',
+        ),
+        rule('goto overflow', 'destinations that found no place'),
+      ],
+    },
+  ]);
+}
+
+const overflowChain: Chain = {
+  name: 'overflow',
+  rules: [
+    rule('meta l4proto 6 counter name over_tcp return', 'TCP that no set counted'),
+    rule('meta l4proto { 17, 136 } counter name over_udp return', 'UDP and UDP-Lite that no set counted'),
+    rule('counter name over_other', 'other protocols that no set counted'),
+  ],
+};
+
+const execMap = ({ cgroups }: ExecMarks): NftSet => ({
+  name: 'execs',
+  type: 'cgroupsv2',
+  data: 'mark',
+  size: 65_535,
+  elements: cgroups.map(({ cgroup, mark }) => `"${cgroup}" : ${mark}`),
+});
+
+function markRules(execs: ExecMarks | undefined): readonly Rule[] {
+  const none = rule('meta mark set 0', 'no mark that a program set');
+  if (execs === undefined) return [none];
+  return [none, rule(`meta mark set socket cgroupv2 level ${execs.level} map @execs`, 'the exec that sent it')];
+}
 
 /** A destination's own allowance: 500 lines at once, then 50 a second. */
 const perDestination = 'limit rate 50/second burst 500 packets';

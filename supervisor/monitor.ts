@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { type Child, start, TapwardenError } from '../base/index.ts';
+import { type Child, start } from '../base/index.ts';
 import type { DeniedPacketFact, Fact } from '../channel/index.ts';
 import { decodeLogPrefix } from '../nft/index.ts';
 import { formatMonotonic, parseKernelLogRecord } from './kernel-log-record.ts';
@@ -15,9 +15,9 @@ export type MonitorOptions = {
 };
 
 const device = '/dev/kmsg';
-const settleTimeoutMs = 5000;
-/** A reader that dies this often in a row has a reason that trying again does not mend. */
-const maxRestarts = 10;
+/** A reader that reads nothing for so long, while a marker is to come, is ended, and another one starts. */
+const stalledMs = 3000;
+const maxPauseMs = 500;
 
 /**
  * Reads the kernel log and makes facts of the fence's lines.
@@ -44,30 +44,33 @@ export class Monitor {
   }
 
   /**
-   * Resolves when every record that the kernel logged before the call has been read.
+   * Resolves when every record that the kernel logged before the call has been read; false when that cannot be: the
+   * reader stood still, and the one that was started in its place did too.
    *
    * A marker is written to the log and awaited in the stream: what stood before it has then been seen.
-   *
-   * @throws GUEST_SETUP_FAILED when the marker does not arrive within 5 s
    */
-  async settle(): Promise<void> {
+  async settle(): Promise<boolean> {
     this.#markerCount += 1;
     const marker = `tapwarden-marker ${this.#options.tag} ${this.#markerCount}`;
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
+    return await new Promise<boolean>((resolve) => {
+      let seen = this.#last;
+      let restarted = false;
+      const finish = (settled: boolean): void => {
+        clearInterval(timer);
         this.#markers.delete(marker);
-        reject(new TapwardenError('GUEST_SETUP_FAILED', { message: 'The kernel log reader does not keep up' }));
-      }, settleTimeoutMs);
-      this.#markers.set(marker, () => {
-        clearTimeout(timer);
-        resolve();
-      });
+        resolve(settled);
+      };
+      const timer = setInterval(() => {
+        const moved = this.#last !== seen;
+        seen = this.#last;
+        if (moved) return;
+        if (restarted) return finish(false);
+        restarted = true;
+        this.#reader?.process.kill('SIGKILL');
+      }, stalledMs);
+      this.#markers.set(marker, () => finish(true));
       // A record without its newline stays open for continuation, and is not read until the next one comes.
-      writeFile(device, `${marker}\n`).catch((error: unknown) => {
-        clearTimeout(timer);
-        this.#markers.delete(marker);
-        reject(error);
-      });
+      writeFile(device, `${marker}\n`).catch(() => finish(false));
     });
   }
 
@@ -87,7 +90,12 @@ export class Monitor {
       if (this.#stopped) return;
       this.#restarts += 1;
       // At once for a first overrun, then with a growing pause, so that a broken reader does not eat the processor.
-      if (this.#restarts <= maxRestarts) setTimeout(() => this.#startReader(), this.#restarts * 20 - 20);
+      setTimeout(
+        () => {
+          if (!this.#stopped) this.#startReader();
+        },
+        Math.min(maxPauseMs, this.#restarts * 20 - 20),
+      );
     });
   }
 

@@ -153,5 +153,10 @@ function protocolNumber(word: string): number | undefined {
 /** IPv6 addresses come in full, `2001:0db8:0000:…`; everything else of tapwarden writes them short. */
 function readAddress(text: string): string | undefined {
   if (isIPv4(text)) return text;
-  return isIPv6(text) ? new URL(`http://[${text}]`).hostname.slice(1, -1) : undefined;
+  return isIPv6(text) ? shortIp6(text) : undefined;
+}
+
+/** An IPv6 address in its short form. Example: `2001:db8::1` for `2001:0db8:0000:…:0001`. */
+export function shortIp6(text: string): string {
+  return new URL(`http://[${text}]`).hostname.slice(1, -1);
 }

@@ -14,6 +14,14 @@ export const workloadPaths = {
   execs: '/run/execs',
 } as const;
 
+/** Numbers of the execs whose cgroups are made at boot, so that the fence knows them; later ones cost a call of nft. */
+export const premadeExecs: readonly number[] = [1, 2, 3, 4];
+
+/** The cgroup of an exec, by its number. */
+export function execCgroup(exec: number): string {
+  return `${workloadPaths.cgroup}/exec-${exec}`;
+}
+
 /** The name that the workload sees as its host's. */
 export const workloadHostname = 'sandbox';
 
@@ -126,7 +134,7 @@ mkdir -p "$ROOT/etc"
 rm -f "$ROOT/etc/resolv.conf" "$ROOT/etc/hosts"
 echo "nameserver $RESOLVER" >"$ROOT/etc/resolv.conf"
 printf '127.0.0.1 localhost\n::1 localhost\n127.0.1.1 %s\n' "$HOSTNAME" >"$ROOT/etc/hosts"
-mkdir "$CGROUP"
+mkdir "$CGROUP" $EXEC_CGROUPS
 for controller in memory pids; do
   echo "+$controller" >"$CGROUP/cgroup.subtree_control" 2>/dev/null || true
 done
@@ -145,6 +153,7 @@ echo -1000 >/proc/$PPID/oom_score_adj
     RESOLVER: workloadNet.supervisorIp4,
     HOSTNAME: workloadHostname,
     CGROUP: workloadPaths.cgroup,
+    EXEC_CGROUPS: premadeExecs.map(execCgroup).join(' '),
     EXECS: workloadPaths.execs,
     RESERVED_MIB: String(reservedMiB),
     MAX_PROCESSES: String(maxProcesses),

@@ -27,6 +27,8 @@ const messages: readonly ChildMessage[] = [
       unwritten: 0,
       problem: null,
       report: ['refused: tcp 192.0.2.1:443, 1 packet'],
+      complete: false,
+      incomplete: ['log-gap: 1'],
     },
   },
 ];

@@ -92,14 +92,19 @@ export const mappedEvents: readonly MappedEvent[] = [
   },
   {
     code: 'egress-denied-aggregate',
-    when: 'At the end of a run, counters tell of refused packets that no line told of. The sum of `count` over both codes (1 where it is absent) is the number of packets refused.',
+    when: 'The fence counted refused packets of which no line told: by exec, destination and port while the run goes on, or by kind at its end. The sum of `count` over both codes (1 where it is absent) is the number of packets refused.',
     sample: 'denied-aggregate',
     fields: {
       ...packet,
       count: 'packets, where there are more than one',
       'start_time, end_time, duration': 'the window in which they were refused; `time` is its start',
+      'dst_endpoint.*':
+        'where to, when they were counted by it; no port where the protocol has none, or it is not known',
+      'firewall_rule.*': 'the rule of the fence that refused',
+      'attacks.*': 'the technique that one such packet would be, were it malicious: of few destinations only',
       'unmapped.aggregation.*': 'why they have no event of their own, and the window',
-      'unmapped.origin.*': 'that nobody is known to have sent them',
+      'unmapped.origin.*': 'that the process is not known',
+      'unmapped.exec.id': 'the exec that they were counted by',
     },
   },
   {
@@ -151,6 +156,7 @@ export const mappedEvents: readonly MappedEvent[] = [
       'unmapped.accelerator': '`kvm`, or `tcg` for emulation',
       'unmapped.image.*': 'the image of the workload',
       'unmapped.reason': 'why it stopped',
+      'unmapped.incomplete': 'why the record may not tell of every attempt, a code and what happened for each',
       'unmapped.counts.*':
         'requests allowed, packets denied, distinct attempts among them, packets without an event of their own (`lost`, absent where nobody knows), events that were not valid',
       'unmapped.complete': 'whether the record tells of every attempt',
