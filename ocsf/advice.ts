@@ -76,10 +76,10 @@ export const scanAdvice: Advice = {
   change: 'So many ports of one address are a scan: look at what the program is for before anything is allowed.',
 };
 
-/** The advice in one text, for `status_detail`. */
+/** The advice in one text, for `status_detail`: of one case it is one and the same. */
 export function adviceText(target: RefusedTarget, destination?: Destination): string {
-  const { why, change } = adviceOf(target, destination);
-  return `${why} ${change}`;
+  const advice = adviceOf(target, destination);
+  return fixedTexts.get(advice) ?? `${advice.why} ${advice.change}`;
 }
 
 /** The protocol in a sentence: `UDP`, or `protocol 253` where it has no name. */
@@ -168,6 +168,10 @@ function made(more: (kind: FixedKind) => string): Readonly<Record<FixedKind, Adv
     entries.map(([kind, [why, change]]) => [kind, Object.freeze({ kind, why, change: `${change}${more(kind)}` })]),
   ) as unknown as Readonly<Record<FixedKind, Advice>>;
 }
+
+const fixedTexts: ReadonlyMap<Advice, string> = new Map(
+  [...Object.values(advices), ...Object.values(advices6)].map((advice) => [advice, `${advice.why} ${advice.change}`]),
+);
 
 function kindOf(
   { protocol, ip, port }: RefusedTarget,
