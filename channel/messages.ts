@@ -128,12 +128,26 @@ const deniedRequest = object({
 /** Records of the guest's kernel log that the reader never saw. */
 const gap = object({ kind: oneOf('gap'), missing: integer(1), first: integer(0), last: integer(0) });
 
+/**
+ * The reader of the guest's kernel log ended, and another one went on where it had stopped. Records that were overwritten
+ * between are a gap of its own.
+ */
+const restart = object({
+  kind: oneOf('restart'),
+  /** Sequence number of the last record before, and of the first that came after. */
+  last: integer(0),
+  next: integer(0),
+  /** Milliseconds without a reader. */
+  downMs: integer(0, 2 ** 40),
+});
+
 /** What the guest saw. The host makes events of these, with its own clock and ids. */
 export const factShape = union({
   'denied-packet': deniedPacket,
   'denied-packets': deniedPackets,
   'denied-request': deniedRequest,
   gap,
+  restart,
 });
 
 const count = integer(0);
@@ -188,7 +202,7 @@ const guestShapes = {
         /** Lines that the kernel logged and the reader never saw. */
         unread: packets,
         /** What is not known of the time between two readings of the fence. */
-        unknown: list(text(200), 8),
+        unknown: list(text(300), 8),
       }),
     ),
   }),

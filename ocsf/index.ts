@@ -38,6 +38,7 @@ export {
   eventsDropped,
   type FenceUnloggedInput,
   fenceUnlogged,
+  logReaderRestarted,
   type TelemetryGapInput,
   telemetryGap,
 } from './record-health.ts';

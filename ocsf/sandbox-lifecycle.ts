@@ -9,6 +9,10 @@ export type SandboxStartedInput = {
   readonly time: number;
   /** How the guest's processor is run: hardware virtualisation, or emulation. */
   readonly accelerator: 'kvm' | 'tcg';
+  /**
+   * By what the kernel tells whose a refused packet is: the mark of its exec, which was tried, or only the user.
+   */
+  readonly attribution?: 'exec-mark' | 'uid';
 };
 
 /** What the record of a run sums up. */
@@ -26,7 +30,7 @@ export type RunCounts = {
 };
 
 /** A sandbox that has ended. */
-export type SandboxStoppedInput = SandboxStartedInput & {
+export type SandboxStoppedInput = Omit<SandboxStartedInput, 'attribution'> & {
   readonly counts: RunCounts;
   /** Why the record of the run may not tell of every attempt; empty when it does. Example: `['log-gap: …']`. */
   readonly incomplete: readonly string[];
@@ -51,7 +55,10 @@ export function sandboxStarted(context: EventContext, input: SandboxStartedInput
     severity_id: 1,
     message: `Sandbox ${context.sandboxId} started`,
     status_id: 1,
-    unmapped: machineOf(context, input),
+    unmapped: {
+      ...machineOf(context, input),
+      ...(input.attribution === undefined ? {} : { attribution: input.attribution }),
+    },
   });
 }
 

@@ -50,7 +50,8 @@ const maxUnknown = 8;
 export class FenceAccount {
   readonly #options: AccountOptions;
   readonly #ledger = new Ledger();
-  readonly #unknown = new Set<string>();
+  /** What is not known of the time between two readings, and that time: epoch milliseconds. */
+  readonly #unknown = new Map<string, { readonly from: number; readonly to: number }>();
   #reader: FenceReader | undefined;
   #generation: Generation = 'a';
   #retired: readonly string[] = [];
@@ -215,7 +216,9 @@ export class FenceAccount {
   }
 
   #doubt(what: string): void {
-    if (this.#unknown.size < maxUnknown) this.#unknown.add(what.slice(0, 200));
+    const before = this.#unknown.get(what);
+    if (before === undefined && this.#unknown.size >= maxUnknown) return;
+    this.#unknown.set(what, { from: before?.from ?? this.#lastAt, to: Date.now() });
   }
 
   #countsOf(reading: Reading): FenceCounts {
@@ -231,7 +234,9 @@ export class FenceAccount {
       overflow: overflowOf(reading),
       portsFull: this.#portsFull,
       unread: Math.max(0, packets('logged') - this.#ledger.lines),
-      unknown: [...this.#unknown],
+      unknown: [...this.#unknown].map(
+        ([what, { from, to }]) => `${what.slice(0, 180)}, ${timeOf(from)} to ${timeOf(to)}`,
+      ),
     };
   }
 
@@ -240,6 +245,11 @@ export class FenceAccount {
     this.#turn = turn.catch(() => undefined);
     return await turn;
   }
+}
+
+/** Example: `2026-11-26T02:15:01.250Z`. */
+function timeOf(epochMs: number): string {
+  return new Date(epochMs).toISOString();
 }
 
 function overflowOf({ counters }: Reading): number {

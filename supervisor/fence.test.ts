@@ -34,7 +34,7 @@ test('fenceRuleset() ends in a refusal with nothing behind it, and drops what fa
   for (const name of ['fence', 'fence-unlogged', 'fence-least', 'fence-direct'] as const) {
     t.deepEqual(endsOf(rendered[name]), { output: { last: 'goto refuse', policy: 'drop', behind: [] } });
     const refuse = rendered[name].chains.find((chain) => chain.name === 'refuse');
-    t.is(refuse?.rules.at(-1)?.body, 'counter name denied_other reject with icmpx admin-prohibited');
+    t.is(refuse?.rules.at(-1)?.body, 'reject with icmpx admin-prohibited');
   }
 });
 
@@ -91,6 +91,7 @@ test('fenceRuleset() counts before it logs, logs before it refuses, and marks be
   const bodies = rendered.fence.chains.find(({ name }) => name === 'output')?.rules.map(({ body }) => body) ?? [];
   const order = [
     'counter name denied',
+    'jump kinds',
     'meta mark set 0',
     'level 2 map @execs',
     'jump count4',

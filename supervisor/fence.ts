@@ -46,6 +46,8 @@ export type Generation = 'a' | 'b';
  * - The verdict stands last in a chain of its own and depends on nothing. Counting and logging happen before, in rules
  *   without a verdict: one that breaks off, as on a packet without ports, takes nothing with it.
  * - A mark names the exec by the cgroup of the socket. One that a program set is not believed.
+ * - Canaries are packets of root to addresses of their own, by which the supervisor sees that refusals are logged. They are
+ *   refused and logged by the same rules as all others, and counted apart.
  * - Each packet is counted once by exec, destination, protocol and port, or, where the sets have no place for it, by kind:
  *   `denied = elements of the sets + over_tcp + over_udp + over_other`.
  * - Log lines are limited for each destination, so that a flood on one does not hide another, and as a whole, below what
@@ -63,16 +65,20 @@ export function fenceRuleset(spec: FenceSpec): Ruleset {
       ...(spec.log ? limitSets : []),
     ],
     chains: [
+      kindsChain,
       overflowChain,
       ...(spec.account ? countChains(spec.generation) : []),
       ...(spec.log ? logChains(spec.tag) : []),
       refuseChain,
+      canaryChain(spec),
       {
         name: 'output',
         hook: { type: 'filter', hook: 'output', priority: 'filter', policy: 'drop' },
         rules: [
           // Resets that the fence makes travel over lo, and without this a refused connect hangs.
           rule('oifname "lo" accept', 'the workload talks to itself'),
+          rule(`meta skuid 0 ip daddr ${canaryNet.ip4} goto canary`, "the supervisor's canaries, IPv4"),
+          rule(`meta skuid 0 ip6 daddr ${canaryNet.ip6} goto canary`, "the supervisor's canaries, IPv6"),
           rule(
             `oifname "${link}" ip daddr ${workloadNet.supervisorIp4} tcp dport ${workloadNet.proxyPort} counter name allowed accept`,
             'the way out: the proxy',
@@ -84,6 +90,7 @@ export function fenceRuleset(spec: FenceSpec): Ruleset {
             "the kernel's own noise",
           ),
           rule('counter name denied', 'every refused packet is counted'),
+          rule('jump kinds', 'and by kind'),
           ...markRules(spec.execs),
           ...(spec.account
             ? [
@@ -129,6 +136,7 @@ export const fenceCounters = [
   'denied_tcp',
   'denied_udp',
   'denied_other',
+  'canary',
   'over_tcp',
   'over_udp',
   'over_other',
@@ -145,14 +153,37 @@ const withPorts = 'meta l4proto { 6, 17, 33, 132, 136 }';
 const refuseChain: Chain = {
   name: 'refuse',
   rules: [
-    rule('meta l4proto 6 counter name denied_tcp reject with tcp reset', 'TCP is refused at once'),
-    rule(
-      'meta l4proto { 17, 136 } counter name denied_udp reject with icmpx admin-prohibited',
-      'UDP and UDP-Lite are refused',
-    ),
-    rule('counter name denied_other reject with icmpx admin-prohibited', 'every other protocol is refused'),
+    rule('meta l4proto 6 reject with tcp reset', 'TCP is refused at once'),
+    rule('reject with icmpx admin-prohibited', 'every other protocol is refused'),
   ],
 };
+
+const kindsChain: Chain = {
+  name: 'kinds',
+  rules: [
+    rule('meta l4proto 6 counter name denied_tcp return', 'TCP'),
+    rule('meta l4proto { 17, 136 } counter name denied_udp return', 'UDP and UDP-Lite'),
+    rule('counter name denied_other', 'every other protocol'),
+  ],
+};
+
+/** Where canaries go: documentation addresses, that nothing else is refused at for root. Source: RFC 5737, RFC 3849. */
+export const canaryNet = { ip4: '203.0.113.0/24', ip6: '2001:db8:7477::/48' } as const;
+/** The bit of the mark that makes a canary of a packet; the others name the exec, as always. */
+export const canaryBit = 0x4000_0000;
+
+function canaryChain({ execs, log }: FenceSpec): Chain {
+  return {
+    name: 'canary',
+    rules: [
+      ...markRules(execs),
+      rule(`meta mark set meta mark | ${canaryBit}`, 'a canary'),
+      rule('counter name canary', 'counted apart'),
+      ...(log ? [rule('jump tell', 'logged as any other')] : []),
+      rule('goto refuse', 'refused as any other'),
+    ],
+  };
+}
 
 const limitSet = (name: string, type: string, size: number): NftSet => ({
   name,
@@ -259,13 +290,14 @@ function logChains(tag: string): readonly Chain[] {
     name: 'say',
     rules: [
       rule(`${cap} counter name unlogged return`, 'no more lines than the reader takes'),
-      rule(
-        `counter name logged log prefix "${encodeLogPrefix({ tag })}" level info flags skuid`,
-        'one line for the supervisor',
-      ),
+      rule('counter name logged goto tell', 'the others are told of'),
     ],
   };
-  return [say, logChain('4', 'ip daddr'), logChain('6', 'ip6 daddr')];
+  const tell: Chain = {
+    name: 'tell',
+    rules: [rule(`log prefix "${encodeLogPrefix({ tag })}" level info flags skuid`, 'one line for the supervisor')],
+  };
+  return [tell, say, logChain('4', 'ip daddr'), logChain('6', 'ip6 daddr')];
 }
 
 function logChain(version: '4' | '6', address: string): Chain {

@@ -36,6 +36,8 @@ export class Monitor {
   #last: number | undefined;
   #stopped = false;
   #restarts = 0;
+  /** When a reader ended whose successor has not read anything yet. */
+  #endedAt: number | undefined;
   #markerCount = 0;
 
   constructor(options: MonitorOptions) {
@@ -47,7 +49,8 @@ export class Monitor {
    * Resolves when every record that the kernel logged before the call has been read; false when that cannot be: the
    * reader stood still, and the one that was started in its place did too.
    *
-   * A marker is written to the log and awaited in the stream: what stood before it has then been seen.
+   * A marker is written to the log and awaited in the stream: what stood before it has then been seen. It may be among the
+   * records that are overwritten unread; so after each gap it is written once more.
    */
   async settle(): Promise<boolean> {
     this.#markerCount += 1;
@@ -69,8 +72,7 @@ export class Monitor {
         this.#reader?.process.kill('SIGKILL');
       }, stalledMs);
       this.#markers.set(marker, () => finish(true));
-      // A record without its newline stays open for continuation, and is not read until the next one comes.
-      writeFile(device, `${marker}\n`).catch(() => finish(false));
+      writeMarker(marker).catch(() => finish(false));
     });
   }
 
@@ -89,6 +91,7 @@ export class Monitor {
     void reader.ended.then(() => {
       if (this.#stopped) return;
       this.#restarts += 1;
+      this.#endedAt ??= performance.now();
       // At once for a first overrun, then with a growing pause, so that a broken reader does not eat the processor.
       setTimeout(
         () => {
@@ -102,10 +105,13 @@ export class Monitor {
   #readLine(line: string): void {
     const record = parseKernelLogRecord(line);
     // Dictionary lines begin with a space and belong to the record before.
-    if (record === undefined || (this.#last !== undefined && record.sequence <= this.#last)) return;
+    if (record === undefined) return;
+    this.#tellOfRestart(record.sequence);
+    if (this.#last !== undefined && record.sequence <= this.#last) return;
     if (this.#last !== undefined && record.sequence > this.#last + 1) {
       const first = this.#last + 1;
       this.#options.onFact({ kind: 'gap', missing: record.sequence - first, first, last: record.sequence - 1 });
+      for (const marker of this.#markers.keys()) writeMarker(marker).catch(() => undefined);
     }
     this.#last = record.sequence;
     this.#restarts = 0;
@@ -117,6 +123,21 @@ export class Monitor {
       this.#markers.delete(record.text);
     }
   }
+
+  /** A new reader begins at the oldest record that the kernel has: only what was read before shows where it goes on. */
+  #tellOfRestart(sequence: number): void {
+    const [endedAt, last] = [this.#endedAt, this.#last];
+    if (endedAt === undefined) return;
+    this.#endedAt = undefined;
+    if (last === undefined) return;
+    const downMs = Math.round(performance.now() - endedAt);
+    this.#options.onFact({ kind: 'restart', last, next: Math.max(sequence, last + 1), downMs });
+  }
+}
+
+/** A record without its newline stays open for continuation, and is not read until the next one comes. */
+async function writeMarker(marker: string): Promise<void> {
+  await writeFile(device, `${marker}\n`);
 }
 
 /** The refused packet that a kernel record of facility 0 tells of, if it is a line of this run's fence. */

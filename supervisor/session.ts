@@ -4,6 +4,7 @@ import { isTapwardenError, messageOf, run, TapwardenError } from '../base/index.
 import {
   type Connection,
   channelVersion,
+  type DeniedPacketFact,
   type Fact,
   type GuestMessage,
   type HostMessage,
@@ -14,6 +15,7 @@ import {
 } from '../channel/index.ts';
 // Not through the index: the guest reads no YAML, and what its bundle leaves out need not be loaded under emulation.
 import { parsePolicyModel } from '../policy/parse-model.ts';
+import { Canaries } from './canaries.ts';
 import { type Exec, startExec } from './exec.ts';
 import { guestExecMarks, markExec } from './exec-marks.ts';
 import { FenceAccount } from './fence-account.ts';
@@ -34,6 +36,7 @@ export class Session {
   readonly #execs = new Map<number, RunningExec>();
   #monitor: Monitor | undefined;
   #account: FenceAccount | undefined;
+  #canaries: Canaries | undefined;
   #marks = false;
   #proxy: GuestProxy | undefined;
 
@@ -92,13 +95,11 @@ export class Session {
     const { tag, direct, allowUnlogged } = message;
     const monitor = new Monitor({
       tag,
-      // Before the fence stands there is no line of it.
-      onFact: (fact) => (fact.kind === 'denied-packet' ? this.#account?.take(fact) : this.#fact(fact)),
+      onFact: (fact) => (fact.kind === 'denied-packet' ? this.#packet(fact) : this.#fact(fact)),
     });
     this.#monitor = monitor;
     await prepareWorkload(run, message.time);
     const fence = await loadFence(run, { tag, direct, allowUnlogged, execs: guestExecMarks });
-    this.#marks = fence.execs !== undefined;
     this.#account = new FenceAccount({
       run,
       namespace: workloadNamespacePath,
@@ -107,6 +108,13 @@ export class Session {
       onFact: (fact) => this.#fact(fact),
     });
     await openWorkloadNamespace(run);
+    const canaries = new Canaries({
+      namespace: workloadNamespacePath,
+      settleLog: async () => await monitor.settle(),
+    });
+    this.#canaries = canaries;
+    // What cannot be seen in the log cannot be relied on.
+    this.#marks = fence.execs !== undefined && fence.log && (await canaries.marksExec(execCgroup(1), 1));
     this.#proxy = await startGuestProxy(policy, (fact) => this.#fact(fact));
     const setupMs = Number((process.hrtime.bigint() - begun) / 1_000_000n);
     await this.#send({ kind: 'ready', logging: fence.log, marks: this.#marks, setupMs });
@@ -181,6 +189,11 @@ export class Session {
   async #settle(): Promise<void> {
     const counts = (await this.#account?.settle()) ?? null;
     await this.#send({ kind: 'counts', counts });
+  }
+
+  /** Before the fence stands there is no line of it. */
+  #packet(line: DeniedPacketFact): void {
+    if (this.#canaries?.take(line) !== true) this.#account?.take(line);
   }
 
   #fact(fact: Fact): void {

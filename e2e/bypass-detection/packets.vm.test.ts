@@ -69,6 +69,7 @@ vmTest('bypass-detection: every kind of packet around the proxy is refused at on
       t.is(event.class_uid, 4001, name);
       t.is(event.activity_name, 'Refuse', name);
       t.is(event.actor?.user?.uid, '1000', name);
+      t.is(event.unmapped?.exec?.id, '1', `${name} is of the exec`);
     }
   }
   t.deepEqual(withCode(events, 'egress-denied').find((event) => isOf(event, attempts['icmp']))?.unmapped?.icmp, {
@@ -96,6 +97,8 @@ vmTest('bypass-detection: every kind of packet around the proxy is refused at on
 
   // That denied is the sum over these events, and attempts the distinct ones, is checked after every test.
   t.is(result?.lost, 0);
+  t.deepEqual([result?.complete, result?.incomplete], [true, []]);
+  t.is(withCode(events, 'sandbox-started')[0]?.unmapped?.attribution, 'exec-mark');
   t.is(result?.attempts, Object.keys(attempts).length + 1 + 200);
   t.is(result?.allowed, 0);
   t.is(withCode(refusals(events), 'egress-denied-aggregate').length, 0);

@@ -7,6 +7,8 @@ export type ExecCgroups = {
   readonly marks: ExecMarks;
   /** Puts a command into the cgroup of an exec: `['sh', '-c', …]`. */
   readonly enter: (exec: number) => readonly string[];
+  /** The directory of an exec's cgroup, and of one that has no mark. */
+  readonly folderOf: (exec: number | 'unmarked') => string;
   readonly close: () => Promise<void>;
 };
 
@@ -18,15 +20,18 @@ export async function makeExecCgroups(count: number): Promise<ExecCgroups> {
   const folder = `${root}/tapwarden-test-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
   const execs = Array.from({ length: count }, (_, index) => index + 1);
   await mkdir(folder);
-  for (const exec of execs) await mkdir(`${folder}/exec-${exec}`);
+  const folderOf: ExecCgroups['folderOf'] = (exec) => `${folder}/exec-${exec}`;
+  const folders = [...execs, 'unmarked' as const].map(folderOf);
+  for (const path of folders) await mkdir(path);
   return {
     marks: {
       level: 2,
-      cgroups: execs.map((mark) => ({ mark, cgroup: `${folder}/exec-${mark}`.slice('/sys/fs/cgroup/'.length) })),
+      cgroups: execs.map((mark) => ({ mark, cgroup: folderOf(mark).slice('/sys/fs/cgroup/'.length) })),
     },
-    enter: (exec) => ['sh', '-c', 'echo 0 >"$0/cgroup.procs" && exec "$@"', `${folder}/exec-${exec}`],
+    enter: (exec) => ['sh', '-c', 'echo 0 >"$0/cgroup.procs" && exec "$@"', folderOf(exec)],
+    folderOf,
     close: async () => {
-      for (const path of [...execs.map((exec) => `${folder}/exec-${exec}`), folder]) await remove(path);
+      for (const path of [...folders, folder]) await remove(path);
     },
   };
 }
