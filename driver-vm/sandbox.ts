@@ -1,15 +1,7 @@
 import { chmod, chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type Child,
-  escapeText,
-  isTapwardenError,
-  type Run,
-  sanitizeText,
-  TapwardenError,
-  UndoStack,
-} from '../base/index.ts';
+import { type Child, isTapwardenError, type Run, sanitizeText, TapwardenError, UndoStack } from '../base/index.ts';
 import type { GuestImage, WorkloadImage } from '../init/index.ts';
 import type { DirectDestination } from '../nft/index.ts';
 import type { EventContext, FsyncPolicy } from '../ocsf/index.ts';
@@ -26,7 +18,9 @@ import { endProcessesOf } from './processes.ts';
 import { claimSandbox, releaseSandbox, sandboxFolder, usersOf } from './sandbox-record.ts';
 import type { ExecRequest, RunSummary } from './shared/ipc.ts';
 import { makeSlot, readSlotDrops, type Slot } from './slot.ts';
+import { SlotWatch } from './slot-watch.ts';
 import { startVmm } from './vmm.ts';
+import { consoleLinesOf, vmmFailure } from './vmm-failure.ts';
 
 /** What a sandbox is made of. */
 export type SandboxOptions = {
@@ -80,6 +74,7 @@ export class Sandbox {
   readonly #timings: Record<string, number> = {};
   #state: State = 'created';
   #slot: Slot | undefined;
+  #watch: SlotWatch | undefined;
   #channel: ChannelHost | undefined;
   #vmm: Child | undefined;
   #vmmErrors = '';
@@ -133,7 +128,7 @@ export class Sandbox {
    */
   async start(): Promise<void> {
     const to = nextState(this.#state, 'start');
-    const begun = await Promise.allSettled([this.#bootOrTwice(), this.#openGateway()]);
+    const begun = await Promise.allSettled([this.#bootOrTwice(), this.#openGateway(), this.#watchSlot()]);
     for (const result of begun) if (result.status === 'rejected') throw result.reason;
     this.#mark('ready');
     this.#state = to;
@@ -181,7 +176,8 @@ export class Sandbox {
     if (this.#settles) await this.#settle(channel);
     this.#mark('settled');
     await this.#endVmm();
-    const slot = this.#slot === undefined ? {} : await readSlotDrops(this.#options.run, this.#slot);
+    const unwatched = this.#slot === undefined ? {} : readSlotDrops(this.#options.run, this.#slot);
+    const slot = await (this.#watch?.close() ?? unwatched);
     const summary = await channel.finish({ kind: 'finish', reason, failed, slot });
     this.#mark('stopped');
     return summary;
@@ -256,6 +252,21 @@ export class Sandbox {
     const server = await openGatewaySocket(this.#theSlot());
     this.#theChannel().send({ kind: 'gateway' }, server);
     this.#mark('gateway');
+  }
+
+  /** Watches the slot's tables from before the workload runs: what they drop, and that nobody changes them. */
+  async #watchSlot(): Promise<void> {
+    const { run, direct, paths, id } = this.#options;
+    const channel = this.#theChannel();
+    const folder = sandboxFolder(paths, id);
+    const slot = this.#theSlot();
+    const watch = await SlotWatch.open({
+      ...{ run, slot, direct, folder },
+      onDrops: (drops) => channel.send({ kind: 'drops', slot: drops }),
+      onChange: (change) => channel.send({ kind: 'changed', ...change }),
+    });
+    this.#watch = watch;
+    this.#undo.push("end the watch of the slot's tables", async () => void (await watch.close()));
   }
 
   async #openUplink(slot: Slot, index: number): Promise<void> {
@@ -365,22 +376,7 @@ export class Sandbox {
   }
 
   async #vmmFailure(vmm: Child, cause?: unknown): Promise<TapwardenError> {
-    const { status, signal, error } = await vmm.ended;
-    const said = escapeText(this.#vmmErrors.trim(), 1000);
-    const console = isTapwardenError(cause) ? String(cause.details['console'] ?? '') : '';
-    const missing = /setpriv: failed to execute qemu-system-x86_64/.test(said);
-    return new TapwardenError(missing ? 'VMM_MISSING' : 'VMM_FAILED', {
-      message: missing
-        ? 'QEMU is not installed: there is no qemu-system-x86_64'
-        : `The virtual machine ended with ${signal ?? error?.message ?? `status ${String(status)}`}${said === '' ? '' : `: ${said}`}`,
-      hint: missing
-        ? 'Install the package qemu-system-x86.'
-        : console === ''
-          ? "See 'tapwarden doctor'."
-          : `The end of its console:\n${consoleLinesOf(console)}`,
-      details: { status, signal },
-      cause,
-    });
+    return vmmFailure(await vmm.ended, this.#vmmErrors, cause);
   }
 
   /** Asks the guest for its counts. A guest that does not answer leaves them unknown. */
@@ -415,14 +411,4 @@ export class Sandbox {
   #mark(step: string): void {
     this.#timings[step] = Date.now();
   }
-}
-
-/** The last lines of a guest's console, escaped and indented. */
-function consoleLinesOf(text: string): string {
-  const lines = text.split('\n').filter((line) => line.trim() !== '');
-  if (lines.length === 0) return '  (it wrote nothing)';
-  return lines
-    .slice(-15)
-    .map((line) => `  ${escapeText(line.trimEnd(), 200)}`)
-    .join('\n');
 }
