@@ -151,10 +151,10 @@ export class SlotWatch {
 
   async #load(found: readonly RulesetPart[]): Promise<void> {
     const { run, slot, direct, folder } = this.#options;
-    for (const [name, packets] of this.#last) this.#base.set(name, (this.#base.get(name) ?? 0) + packets);
-    this.#last.clear();
     const target: NftTarget = { run, enter: slot.enter, ...(folder === undefined ? {} : { folder }) };
     await loadSlot(target, direct);
+    for (const [name, packets] of this.#last) this.#base.set(name, (this.#base.get(name) ?? 0) + packets);
+    this.#last.clear();
     for (const { kind, family, table } of found) {
       const name = families[family];
       const isOurs = [slotTable, framesTable].some((own) => own.family === name && own.name === table);
