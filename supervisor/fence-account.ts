@@ -196,10 +196,14 @@ export class FenceAccount {
     this.#retired = names;
   }
 
-  /** Whether what the sets and the overflow counters have is all that the fence refused. */
-  #agrees(reading: Reading): boolean {
+  /** Whether the counters agree, and what the sets and the overflow counters have is all that the fence refused. */
+  #agrees({ counters, counted }: Reading): boolean {
+    const packets = (...names: readonly string[]): number =>
+      names.reduce((sum, name) => sum + (counters[name] ?? 0), 0);
+    const denied = packets('denied');
+    if (denied !== packets('denied_tcp', 'denied_udp', 'denied_other')) return false;
+    if (denied !== packets('logged', 'unlogged')) return false;
     if (this.#blind) return true;
-    const { counters, counted } = reading;
     return (['tcp', 'udp', 'other'] as const).every((kind) => {
       const denied = counters[`denied_${kind}`] ?? 0;
       // Where every packet has its line, the sets were not read.

@@ -10,12 +10,15 @@ const maxRanges = 8;
 /** Ports of one address from which on its cases are one. */
 const leastScanned = 32;
 
+/** A sender of a group, while its attempts are counted. */
+export type SenderCount = { readonly of: Omit<Sender, 'count'>; count: number };
+
 /** Attempts at one destination for one reason, while they are counted. */
 export type Group = {
   readonly sample: Attempt;
   readonly advice: Advice | undefined;
   readonly ports: PortSet;
-  readonly senders: Map<string, { readonly of: Omit<Sender, 'count'>; count: number }>;
+  readonly senders: Map<string, SenderCount>;
   otherSenders: number;
   count: number;
   events: number;
@@ -34,15 +37,25 @@ export function newGroup(sample: Attempt, advice: Advice | undefined, budget: Bi
   };
 }
 
-/** Counts an attempt of a group. */
-export function countAttempt(group: Group, attempt: Attempt): void {
+/** Counts an attempt of a group, and returns where its sender is counted; `undefined` among those that are not told apart. */
+export function countAttempt(group: Group, attempt: Attempt): SenderCount | undefined {
   const { count, first, last, port } = attempt;
   group.count += count;
   group.events += 1;
   group.first = Math.min(group.first, first);
   group.last = Math.max(group.last, last);
   if (port !== undefined) group.ports.add(port);
-  countSender(group, senderOf(attempt), count);
+  return countSender(group, senderOf(attempt), count);
+}
+
+/** Counts one packet more that is like one before: of the same sender, and to a port that is among the group's. */
+export function countRepeat(group: Group, sender: SenderCount | undefined, time: number): void {
+  group.count += 1;
+  group.events += 1;
+  group.first = Math.min(group.first, time);
+  group.last = Math.max(group.last, time);
+  if (sender === undefined) group.otherSenders += 1;
+  else sender.count += 1;
 }
 
 /** What the fence has to say of a packet; `undefined` where it was counted without its destination. */
@@ -59,12 +72,15 @@ function senderOf({ program, exec, uid }: Attempt): Omit<Sender, 'count'> {
   };
 }
 
-function countSender(group: Group, of: Omit<Sender, 'count'>, count: number): void {
+function countSender(group: Group, of: Omit<Sender, 'count'>, count: number): SenderCount | undefined {
   const key = JSON.stringify(of);
-  const found = group.senders.get(key);
+  let found = group.senders.get(key);
   if (found !== undefined) found.count += count;
-  else if (group.senders.size < maxPrograms) group.senders.set(key, { of, count });
-  else group.otherSenders += count;
+  else if (group.senders.size < maxPrograms) {
+    found = { of, count };
+    group.senders.set(key, found);
+  } else group.otherSenders += count;
+  return found;
 }
 
 /** Puts the cases of an address together of which many ports were tried, so that a scan is one line. */

@@ -190,7 +190,7 @@ test(
 test(
   'a stop event without reasons',
   complete,
-  [started, unmapped(stopped, { complete: false, counts: { lost: 15 } })],
+  [started, unmapped(stopped, { complete: false, counts: { ...counts, lost: 15 } })],
   'no',
   [/15 packets have no event/],
 );
@@ -274,4 +274,37 @@ test('renderBrief: the first entries in two lines or three, and how many more th
     '  - {name: tcp-203.0.113.3-5003, via: direct, protocol: tcp, addresses: ["203.0.113.3"], ports: [5003]}',
     'and 2 more destinations',
   ]);
+});
+
+test('EventSummary: packets that are like one before are counted as if each were read whole', (t) => {
+  const random = seeded(12);
+  const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)] as T;
+  const one = packet('203.0.113.1', 443) as { readonly actor: object; readonly unmapped: object };
+  const events = Array.from({ length: 5000 }, () => {
+    const { actor, unmapped, ...rest } = packet(
+      pick(['203.0.113.1', '10.0.0.1', '2001:db8::1']),
+      pick([53, 443, 4444]),
+      {
+        protocol: pick([6, 17]),
+        time: time + Math.floor(random() * 1e6),
+      },
+    ) as typeof one;
+    // Names that would be one if they were only strung together.
+    const process = pick([
+      undefined,
+      { name: 'a b' },
+      { name: 'a', file: { path: 'b' } },
+      { name: 'a', file: { path: 'c' } },
+    ]);
+    const exec = pick([undefined, { id: '1' }, { id: '11' }]);
+    return {
+      ...rest,
+      actor: { ...actor, ...(process && { process }) },
+      unmapped: { ...unmapped, ...(exec && { exec }) },
+    };
+  });
+  const whole = new EventSummary();
+  // An aggregate of a single packet has no place of one before.
+  for (const event of events) whole.add({ ...event, start_time: (event as unknown as { time: number }).time });
+  t.deepEqual(summaryOf(events), whole.summary());
 });

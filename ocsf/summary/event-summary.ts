@@ -4,21 +4,29 @@ import {
   adviceFor,
   byWeight,
   countAttempt,
+  countRepeat,
   destinationOf,
   type Group,
   isoOf,
   newGroup,
+  type SenderCount,
   withScans,
 } from './attempt-group.ts';
 import { bounded } from './bounded.ts';
 import type { EventsSummary, FindingLine } from './model.ts';
 import type { BitBudget } from './port-set.ts';
+import { repeatOf } from './repeat.ts';
 import { RunRecords } from './run-records.ts';
 
 /** Destinations that are told apart; attempts at others are summed. */
 export const maxDestinations = 10_000;
 const maxFindings = 100;
 const maxBits = 1000;
+/** Packets whose place is kept, for others like them. */
+const maxPlaces = 4096;
+
+/** Where a packet is counted. */
+type Place = { readonly group: Group; readonly sender: SenderCount | undefined };
 
 /**
  * Sums up events of any origin, one after another, in bounded memory: what was tried, how often, by whom, when, why it
@@ -26,6 +34,7 @@ const maxBits = 1000;
  */
 export class EventSummary {
   readonly #groups = new Map<string, Group>();
+  readonly #places = new Map<string, Place>();
   readonly #findings = new Map<string, FindingLine>();
   readonly #records = new RunRecords();
   readonly #bits: BitBudget = { left: maxBits };
@@ -40,9 +49,15 @@ export class EventSummary {
   add(event: object, wanted = true): void {
     this.#records.add(event, wanted);
     if (!wanted) return;
+    const repeat = repeatOf(event);
+    const place = repeat === undefined ? undefined : this.#places.get(repeat.key);
+    if (repeat !== undefined && place !== undefined) return this.#repeat(place, repeat.time);
     if (numberAt(event, 'class_uid') === 2004) return this.#finding(event);
     const attempt = attemptOf(event);
-    if (attempt !== undefined) this.#attempt(attempt);
+    const counted = attempt === undefined ? undefined : this.#attempt(attempt);
+    if (repeat === undefined || counted === undefined) return;
+    if (this.#places.size >= maxPlaces) this.#places.clear();
+    this.#places.set(repeat.key, counted);
   }
 
   /** Says that something is missing in the log, which is therefore not complete. */
@@ -70,7 +85,14 @@ export class EventSummary {
     };
   }
 
-  #attempt(attempt: Attempt): void {
+  #repeat({ group, sender }: Place, time: number): void {
+    this.#packets += 1;
+    this.#first = Math.min(this.#first, time);
+    this.#last = Math.max(this.#last, time);
+    countRepeat(group, sender, time);
+  }
+
+  #attempt(attempt: Attempt): Place | undefined {
     const { kind, outcome, count, first, last } = attempt;
     if (kind === 'packet') this.#packets += count;
     else this.#requests[outcome] += count;
@@ -79,9 +101,9 @@ export class EventSummary {
     const group = this.#groupOf(attempt);
     if (group === undefined) {
       this.#otherDestinations += count;
-      return;
+      return undefined;
     }
-    countAttempt(group, attempt);
+    return { group, sender: countAttempt(group, attempt) };
   }
 
   #groupOf(attempt: Attempt): Group | undefined {

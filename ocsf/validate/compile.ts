@@ -33,6 +33,7 @@ export type CompiledObject = CompiledMembers & {
   sealed: WeakMap<object, number> | undefined;
 };
 
+/** An attribute as events are held against it. */
 export type CompiledAttribute = {
   readonly check: Check;
   readonly isRequired: boolean;
