@@ -9,8 +9,7 @@ import type { ObjectOf } from './schema/types.ts';
 /**
  * What a finding is of: `bypass-burst`, many refused packets; `network-scan`, of many destinations; `metadata-access`, of a
  * cloud's metadata service; `fence-bypassed`, packets that the guest's fence should have refused and the host's table
- * dropped; `ruleset-changed`, a ruleset that fences the sandbox and was changed by somebody else; `canary-missed`, a packet
- * that must be refused and told of and was not.
+ * dropped; `ruleset-changed`, a ruleset that fences the sandbox and was changed by somebody else.
  */
 export type FindingKind = keyof typeof kinds;
 
@@ -75,13 +74,6 @@ const kinds = {
     remedy: 'Find out who changed it; a firewall manager of the host must leave the namespaces of sandboxes alone.',
     confidence: 3,
     attacks: [firewallAttack],
-  },
-  'canary-missed': {
-    title: 'The fence does not prove itself any more',
-    desc: 'A packet that must be refused, logged and told of was not.',
-    remedy: 'Do not rely on the record of this run from then on; end it and look at the guest.',
-    confidence: 3,
-    attacks: undefined,
   },
 } as const satisfies Readonly<Record<string, Kind>>;
 

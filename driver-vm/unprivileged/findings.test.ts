@@ -1,12 +1,6 @@
 import test from 'ava';
 import { context, tcp } from '../../e2e/support/sample-events.ts';
-import {
-  type DeniedPacketInput,
-  type DetectionFinding,
-  deniedAggregate,
-  deniedPacket,
-  type EventBody,
-} from '../../ocsf/index.ts';
+import { type DetectionFinding, deniedAggregate, deniedPacket, type EventBody } from '../../ocsf/index.ts';
 import { Findings } from './findings.ts';
 
 /** Findings into a list, and a clock that stands still until it is moved. */
@@ -17,10 +11,13 @@ function keeping(): { findings: Findings; events: EventBody<DetectionFinding>[];
   return { findings: new Findings({ now: () => clock.now, context: () => context, append }), events, clock };
 }
 
+const base = deniedPacket(context, tcp);
+const metadata = deniedPacket(context, { ...tcp, destination: { ip: '169.254.169.254', port: 80 } });
+
 let number = 0;
-function refuse(findings: Findings, ip: string, port: number, change: Partial<DeniedPacketInput> = {}): void {
+function refuse(findings: Findings, ip: string, port: number, event = base): void {
   number += 1;
-  findings.refused(deniedPacket(context, { ...tcp, destination: { ip, port }, ...change }), `uid-${number}`);
+  findings.refused({ ...event, dst_endpoint: { ip, port } }, `uid-${number}`);
 }
 
 const told = (events: readonly EventBody<DetectionFinding>[]): readonly string[] =>
@@ -92,7 +89,7 @@ test('Findings: aggregates count with all their packets, and name no destination
 
 test('Findings: attempts at a metadata service are one of their own', (t) => {
   const { findings, events } = keeping();
-  for (let index = 0; index < 10; index += 1) refuse(findings, '169.254.169.254', 80);
+  for (let index = 0; index < 10; index += 1) refuse(findings, '169.254.169.254', 80, metadata);
   t.deepEqual(told(events), ['Create metadata-access']);
   t.is(events[0]?.finding_info.attacks?.[0]?.sub_technique?.uid, 'T1552.005');
 });
@@ -126,16 +123,39 @@ test('Findings: what the host dropped is critical at the first packet, one findi
   t.is(events.length, 4);
 });
 
-test('Findings: a changed ruleset is one of its own, closed where it stands again', (t) => {
-  const { findings, events } = keeping();
-  findings.rulesetChanged('slot', 'changed, and loaded again', true, { uid: 'u', typeUid: 501901 });
-  findings.rulesetChanged('slot', 'changed, and could not be loaded again', false, undefined);
-  t.deepEqual(told(events), ['Create ruleset-changed', 'Close ruleset-changed', 'Create ruleset-changed']);
-  t.deepEqual(events[0]?.finding_info.related_events, [{ uid: 'u', type_uid: 501901 }]);
+test('Findings: a ruleset that is changed a hundred times is one, closed when nobody changed it for a minute', (t) => {
+  const { findings, events, clock } = keeping();
+  for (let index = 0; index < 100; index += 1) {
+    findings.rulesetChanged('slot', 'changed, and loaded again', true, { uid: `u${index}`, typeUid: 501901 });
+    clock.now += 500;
+    findings.tick();
+  }
+  clock.now += 61_000;
+  findings.tick();
+  t.deepEqual(told(events), ['Create ruleset-changed', 'Update ruleset-changed', 'Close ruleset-changed']);
+  t.deepEqual(events[0]?.finding_info.related_events, [{ uid: 'u0', type_uid: 501901 }]);
+  t.is(events[2]?.finding_info.related_events_count, 100);
   t.is(events[0]?.finding_info.attacks?.[0]?.technique?.uid, 'T1686');
+  t.true(events.every(({ severity }) => severity === 'High'));
+});
+
+test('Findings: a ruleset that could not be loaded again is critical, and each ruleset is one of its own', (t) => {
+  const { findings, events } = keeping();
+  findings.rulesetChanged('slot', 'changed, and loaded again', true, undefined);
+  findings.rulesetChanged('fence', 'changed, and could not be loaded again', false, undefined);
+  findings.closeAll();
   t.deepEqual(
-    events.map(({ severity }) => severity),
-    ['High', 'High', 'Critical'],
+    events.map(({ activity_name, severity, unmapped }) => [
+      activity_name,
+      severity,
+      Reflect.get(Object(unmapped?.['evidence']), 'origin'),
+    ]),
+    [
+      ['Create', 'High', 'host'],
+      ['Create', 'Critical', 'guest'],
+      ['Close', 'High', 'host'],
+      ['Close', 'Critical', 'guest'],
+    ],
   );
 });
 

@@ -48,6 +48,19 @@ type Burst = {
   open: Open | undefined;
 };
 
+type Step = 'opened' | 'updated' | 'closed';
+
+/** Changes of one ruleset, until a minute has passed without one. */
+type Change = {
+  readonly firstSeen: number;
+  readonly open: Open;
+  readonly related: RelatedEvent[];
+  lastSeen: number;
+  count: number;
+  severity: 4 | 5;
+  message: string;
+};
+
 /** A finding that was opened and not closed yet. */
 type Open = { readonly uid: string; toldAt: number; toldPackets: number };
 
@@ -61,6 +74,7 @@ type Open = { readonly uid: string; toldAt: number; toldPackets: number };
 export class Findings {
   readonly #options: FindingsOptions;
   readonly #bursts: readonly Burst[];
+  readonly #changes = new Map<string, Change>();
   readonly #drops: { firstSeen: number; lastSeen: number; last: HostDrops; open: Open | undefined };
   #opened = 0;
 
@@ -107,17 +121,19 @@ export class Findings {
     } else if (now - state.open.toldAt >= updateMs) this.#tellDrops('updated');
   }
 
-  /** Takes a change of a ruleset, told of by an event. It is over when it is told: the ruleset stands again, or never will. */
+  /** Takes a change of a ruleset that an event tells of. `where` is one of few words, and not the guest's. */
   rulesetChanged(where: string, message: string, restored: boolean, related: RelatedEvent | undefined): void {
     const now = this.#options.now();
-    const { uid } = this.#openOne('ruleset-changed', now);
-    const common = {
-      ...({ time: now, uid, kind: 'ruleset-changed', severity: restored ? 4 : 5, message } as const),
-      ...{ firstSeen: now, lastSeen: now, evidence: { ruleset: where, restored, origin: 'host' } },
-      ...(related === undefined ? {} : { related: [related], relatedCount: 1 }),
-    };
-    this.#append({ ...common, step: 'opened' });
-    if (restored) this.#append({ ...common, step: 'closed' });
+    const known = this.#changes.get(where);
+    const change = known ?? { ...newChange(now), open: this.#openOne('ruleset-changed', now) };
+    this.#changes.set(where, change);
+    change.lastSeen = now;
+    change.count += 1;
+    change.message = message;
+    if (!restored) change.severity = 5;
+    if (related !== undefined && change.related.length < maxRelated) change.related.push(related);
+    if (known === undefined) this.#tellChange(where, change, 'opened');
+    else if (now - change.open.toldAt >= updateMs) this.#tellChange(where, change, 'updated');
   }
 
   /** Closes what is over, and tells what has grown; to be called every few seconds. */
@@ -129,6 +145,12 @@ export class Findings {
       if (now - lastSeen >= quietMs) this.#close(burst);
       else if (now - open.toldAt >= updateMs && burst.packets > open.toldPackets) this.#tell(burst, 'updated');
     }
+    for (const [where, change] of this.#changes) {
+      if (now - change.lastSeen >= quietMs) this.#tellChange(where, change, 'closed');
+      else if (now - change.open.toldAt >= updateMs && change.count > change.open.toldPackets) {
+        this.#tellChange(where, change, 'updated');
+      }
+    }
     const { open, last } = this.#drops;
     if (open !== undefined && now - open.toldAt >= updateMs && sumOf(last) > open.toldPackets)
       this.#tellDrops('updated');
@@ -137,6 +159,7 @@ export class Findings {
   /** The run is over, and so is every burst. */
   closeAll(): void {
     for (const burst of this.#bursts) if (burst.open !== undefined) this.#close(burst);
+    for (const [where, change] of this.#changes) this.#tellChange(where, change, 'closed');
     if (this.#drops.open !== undefined) this.#tellDrops('closed');
     this.#drops.open = undefined;
   }
@@ -178,7 +201,7 @@ export class Findings {
     reset(burst, this.#options.now());
   }
 
-  #tell(burst: Burst, step: 'opened' | 'updated' | 'closed'): void {
+  #tell(burst: Burst, step: Step): void {
     const { kind, packets, targets, firstSeen, lastSeen, related, relatedCount, open } = burst;
     if (open === undefined) return;
     const now = this.#options.now();
@@ -193,7 +216,7 @@ export class Findings {
     });
   }
 
-  #tellDrops(step: 'opened' | 'updated' | 'closed'): void {
+  #tellDrops(step: Step): void {
     const { open, firstSeen, lastSeen, last } = this.#drops;
     if (open === undefined) return;
     const now = this.#options.now();
@@ -204,6 +227,19 @@ export class Findings {
       ...({ time: now, uid: open.uid, kind: 'fence-bypassed', step, severity: 5, firstSeen, lastSeen } as const),
       message: `The host dropped ${plural(sumOf(last), 'packet')} that the guest's fence should have refused: ${parts.map(([name, count]) => `${name} ${count}`).join(', ')}`,
       evidence: { dropped: last, origin: 'host' } as JsonObject,
+    });
+  }
+
+  #tellChange(where: string, change: Change, step: Step): void {
+    const { open, firstSeen, lastSeen, count, related, severity, message } = change;
+    const now = this.#options.now();
+    open.toldAt = now;
+    open.toldPackets = count;
+    if (step === 'closed') this.#changes.delete(where);
+    this.#append({
+      ...({ time: now, uid: open.uid, kind: 'ruleset-changed', step, severity, message, firstSeen, lastSeen } as const),
+      ...{ related, relatedCount: count },
+      evidence: { ruleset: where, changes: count, origin: where === 'slot' ? 'host' : 'guest' },
     });
   }
 
@@ -219,6 +255,10 @@ type Seen = {
   readonly uid: string | undefined;
   readonly typeUid: number;
 };
+
+function newChange(now: number): Omit<Change, 'open'> {
+  return { firstSeen: now, lastSeen: now, related: [], count: 0, severity: 4, message: '' };
+}
 
 function newBurst(kind: BurstKind): Burst {
   return {

@@ -215,7 +215,7 @@ export const mappedEvents: readonly MappedEvent[] = [
       'confidence_id, confidence': 'Medium where it rests on what the guest tells, High where the host saw it itself',
       'finding_info.uid': 'the same in all events of a finding',
       'finding_info.types, finding_info.analytic.*':
-        '`bypass-burst` (100 refused packets within 10 s), `network-scan` (32 destinations and ports within a minute), `metadata-access` (3 attempts within a minute), `fence-bypassed` (the host dropped what the fence of the guest lets nobody send), `ruleset-changed`, `canary-missed`',
+        '`bypass-burst` (100 refused packets within 10 s), `network-scan` (32 destinations and ports within a minute), `metadata-access` (3 attempts within a minute), `fence-bypassed` (the host dropped what the fence of the guest lets nobody send), `ruleset-changed`',
       'finding_info.title, finding_info.desc, remediation.desc': 'what it means, and what to do',
       'finding_info.created_time, finding_info.first_seen_time, finding_info.last_seen_time':
         'of what it rests on, in epoch milliseconds',
