@@ -35,6 +35,8 @@ export const errorCodes = {
   VMM_MISSING: 'QEMU is not installed.',
   VMM_PRIVILEGED: 'The virtual machine monitor would run as root.',
   VMM_FAILED: 'The virtual machine monitor ended before the guest was up, or while it ran.',
+  JAIL_UNSUPPORTED: 'The host lacks what a jail needs, or cannot keep a limit that was asked for.',
+  JAIL_FAILED: 'The supervisor of a jail ended by itself, or processes of a jail do not end.',
   VM_BOOT_TIMEOUT: 'The guest did not report in time, at the second attempt either.',
   GUEST_SETUP_FAILED: 'The guest could not build its half of the fence or its workload environment; no workload ran.',
   CHANNEL_PROTOCOL: 'A message on the channel between host and guest breaks the protocol.',

@@ -2,6 +2,9 @@ import { isTapwardenError, messageOf, plural, quoteText, sanitizeText } from '..
 import type { RunSummary } from '../driver-vm/index.ts';
 import type { Context } from './context.ts';
 
+/** Steps that are said on a terminal alone, where the next one takes their place. */
+const shortSteps: readonly string[] = ['booting the guest', 'starting the jail'];
+
 /** What a run says on standard error while and after it runs. */
 export class Progress {
   readonly #context: Context;
@@ -20,7 +23,7 @@ export class Progress {
     if (this.#context.interactive) {
       this.#context.stderr.write(`\r\x1b[Ktapwarden: ${line} (${Math.round((Date.now() - this.#begun) / 1000)} s)`);
       this.#drawn = true;
-    } else if (line !== 'booting the guest') this.say(line);
+    } else if (!shortSteps.includes(line)) this.say(line);
   }
 
   /** A line that stays. */

@@ -90,6 +90,7 @@ async function begin(more: { readonly full?: boolean } = {}): Promise<HarnessAns
     config: {
       context,
       accelerator: 'tcg',
+      workloadUid: 1000,
       channelSocket: join(folder, 'sockets', 'channel'),
       consoleSocket: join(folder, 'sockets', 'console'),
       fsync: 'interval',

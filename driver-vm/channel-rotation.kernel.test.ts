@@ -77,6 +77,7 @@ async function begin(maxBytes: number): Promise<Connection> {
         policy: { uid: 'p', name: 'p', version: 'sha256:1' },
       },
       accelerator: 'tcg',
+      workloadUid: 1000,
       channelSocket: join(sockets, 'channel'),
       consoleSocket: join(sockets, 'console'),
       fsync: 'interval',

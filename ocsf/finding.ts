@@ -69,8 +69,8 @@ const kinds = {
     attacks: undefined,
   },
   'ruleset-changed': {
-    title: 'A ruleset of the sandbox was changed',
-    desc: 'A table that fences the sandbox is not the one that was loaded. It was loaded again.',
+    title: 'What fences the sandbox was changed',
+    desc: 'A table that fences the sandbox, or a setting that it needs, is not as it was set. The events that this rests on say what was changed and whether it was put right.',
     remedy: 'Find out who changed it; a firewall manager of the host must leave the namespaces of sandboxes alone.',
     confidence: 3,
     attacks: [firewallAttack],

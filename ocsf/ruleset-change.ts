@@ -8,8 +8,11 @@ import { present } from './present.ts';
 export type RulesetChangeInput = {
   /** Epoch milliseconds by the host's clock. */
   readonly time: number;
-  /** `slot`, the host's table; `fence` and `guest`, those in the guest. */
-  readonly where: 'slot' | 'fence' | 'guest';
+  /**
+   * `slot`, the host's tables; `fence` and `guest`, those in the guest; `log-switch`, the setting of its kernel without which
+   * the fence refuses unseen.
+   */
+  readonly where: 'slot' | 'fence' | 'guest' | 'log-switch';
   /** What is missing (`-`) and what was added (`+`), a line each, the first of them. */
   readonly difference: readonly string[];
   /** How many such lines there are. */
@@ -18,7 +21,12 @@ export type RulesetChangeInput = {
   readonly restoredMs: number | null;
 };
 
-const names = { slot: "the host's table", fence: "the guest's fence", guest: "the guest's own table" } as const;
+const names = {
+  slot: "The ruleset of the host's table",
+  fence: "The ruleset of the guest's fence",
+  guest: "The ruleset of the guest's own table",
+  'log-switch': "The switch of the guest's log",
+} as const;
 
 /**
  * Somebody changed a ruleset that fences the sandbox: Device Config State Change, with the difference. Severity High, or
@@ -36,7 +44,7 @@ export function rulesetChanged(context: EventContext, input: RulesetChangeInput)
     class_uid: 5019,
     activity_id: 1,
     severity_id: restored ? 4 : 5,
-    message: `The ruleset of ${names[where]} was changed, and ${restored ? 'loaded again' : 'could not be loaded again'}`,
+    message: `${names[where]} was changed, and ${restored ? 'put right' : 'could not be put right'}`,
     status_id: restored ? 1 : 2,
     status_detail: difference.length === 0 ? 'What was changed is not known.' : difference.join('; '),
     metadata: metadataOf(context, where === 'slot' ? 'driver' : 'supervisor', 'ruleset-changed'),

@@ -7,8 +7,8 @@ import { finish } from './finish.ts';
 export type SandboxStartedInput = {
   /** Epoch milliseconds by the host's clock. */
   readonly time: number;
-  /** How the guest's processor is run: hardware virtualisation, or emulation. */
-  readonly accelerator: 'kvm' | 'tcg';
+  /** How the guest's processor is run: hardware virtualisation, or emulation; `null` in a jail, where there is no guest. */
+  readonly accelerator: 'kvm' | 'tcg' | null;
   /**
    * By what the kernel tells whose a refused packet is: the mark of its exec, which was tried, or only the user.
    */
@@ -53,7 +53,10 @@ export function sandboxStarted(context: EventContext, input: SandboxStartedInput
     ...commonOf(context, input, 'sandbox-started'),
     activity_id: 3,
     severity_id: 1,
-    message: `Sandbox ${context.sandboxId} started`,
+    message:
+      input.accelerator === null
+        ? `Sandbox ${context.sandboxId} started in a jail: no virtual machine stands between it and its host`
+        : `Sandbox ${context.sandboxId} started`,
     status_id: 1,
     unmapped: {
       ...machineOf(context, input),
@@ -112,7 +115,8 @@ function commonOf(context: EventContext, input: SandboxStartedInput, code: strin
 
 function machineOf(context: EventContext, input: SandboxStartedInput): JsonObject {
   return {
-    accelerator: input.accelerator,
+    ...(input.accelerator === null ? {} : { accelerator: input.accelerator }),
+    isolation: input.accelerator === null ? 'jail' : 'vm',
     ...(context.image === undefined ? {} : { image: { name: context.image.name, uid: context.image.uid } }),
   };
 }

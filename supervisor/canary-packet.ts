@@ -120,7 +120,8 @@ function ownCgroup(): string {
   const mounts = readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
     .map((line) => line.split(' '));
-  const root = mounts.find(
+  // The last one is on top.
+  const root = mounts.findLast(
     ([, where, type]) => type === 'cgroup2' && where?.startsWith('/sys/fs/cgroup') === true,
   )?.[1];
   if (root === undefined) throw new Error('There is no cgroup v2 below /sys/fs/cgroup');

@@ -3,12 +3,10 @@ import { addElements } from '../nft/index.ts';
 import type { ExecMarks } from './fence.ts';
 import { inWorkloadNamespace } from './fence-loader.ts';
 import { fenceTable } from './fence-table.ts';
-import { execCgroup, premadeExecs } from './workload-namespace.ts';
+import { cgroupMount } from './place.ts';
+import { execCgroup, premadeExecs } from './workload-layout.ts';
 
-/** Where nft looks for cgroups. */
-const cgroupMount = '/sys/fs/cgroup/';
-
-/** The marks of the execs in a guest: its root of cgroup v2 is where nft looks, and the mark is the exec's number. */
+/** The marks of the execs: the root of cgroup v2 is where nft looks, and the mark is the exec's number. */
 export const guestExecMarks: ExecMarks = {
   level: pathOf(1).split('/').length,
   cgroups: premadeExecs.map((exec) => ({ cgroup: pathOf(exec), mark: exec })),
@@ -26,5 +24,5 @@ export async function markExec(run: Run, exec: number): Promise<void> {
 }
 
 function pathOf(exec: number): string {
-  return execCgroup(exec).slice(cgroupMount.length);
+  return execCgroup(exec).slice(cgroupMount.length + 1);
 }

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { isTapwardenError, type Run, TapwardenError } from '../base/index.ts';
-import { guestPaths } from '../init/contract.ts';
+import { isTapwardenError, kernelLogBytes, type Run, TapwardenError } from '../base/index.ts';
 import {
   applyRuleset,
   applyRulesetOver,
@@ -12,8 +11,9 @@ import {
   requiredFeatures,
 } from '../nft/index.ts';
 import { workloadNet } from './addresses.ts';
-import { type ExecMarks, type FenceSpec, fenceRuleset } from './fence.ts';
+import { type ExecMarks, type FenceSpec, fenceRuleset, guestLineBurst } from './fence.ts';
 import { guestRuleset } from './guest-table.ts';
+import { place as ownPlace, type Place } from './place.ts';
 
 /** What {@link loadFence} works from. */
 export type FenceOptions = {
@@ -21,21 +21,24 @@ export type FenceOptions = {
   readonly direct: readonly DirectDestination[];
   readonly allowUnlogged: boolean;
   readonly execs: ExecMarks;
+  /** @default the place of this process */
+  readonly place?: Pick<Place, 'jail' | 'uplink'>;
 };
 
 /** The fence that was loaded: what of it the kernel could do. */
-export type LoadedFence = Pick<FenceSpec, 'log' | 'account' | 'execs'>;
+export type LoadedFence = Pick<FenceSpec, 'log' | 'account' | 'execs' | 'lineBurst'>;
 
 /** Where the workload's network namespace is bound. */
 export const workloadNamespacePath = `/run/netns/${workloadNet.namespace}`;
 
 /**
- * How a program runs inside the workload's network namespace. By busybox, which is static: under emulation `ip netns exec`
- * costs a guest 50 to 100 ms each time, for what its libraries take to load.
+ * How a program runs inside the workload's network namespace. In a guest this is busybox, which is static: under emulation
+ * `ip netns exec` costs 50 to 100 ms each time, for what its libraries take to load.
  */
-export const inWorkloadNamespace = [guestPaths.busybox, 'nsenter', `--net=${workloadNamespacePath}`, '--'] as const;
+export const inWorkloadNamespace = ['nsenter', `--net=${workloadNamespacePath}`, '--'] as const;
 
-const logSwitch = '/proc/sys/net/netfilter/nf_log_all_netns';
+/** Without it no rule outside the first network namespace logs. */
+export const logSwitch = '/proc/sys/net/netfilter/nf_log_all_netns';
 
 /**
  * Loads the guest's half of the fence: the table of the guest's own namespace, then the fence of the workload's. Says
@@ -50,11 +53,14 @@ const logSwitch = '/proc/sys/net/netfilter/nf_log_all_netns';
  * @throws NFT_REJECTED when the ruleset is refused for another reason
  */
 export async function loadFence(run: Run, options: FenceOptions): Promise<LoadedFence> {
-  if (options.direct.length > 0) await allowForwarding(run, options.direct);
-  await applyRuleset({ run }, guestRuleset(options.direct)).catch((error) => explain(run, error));
-  const log = (await readFile(logSwitch, 'utf8').catch(() => '0')).trim() === '1';
+  const { direct, place = ownPlace } = options;
+  if (direct.length > 0) await allowForwarding(run, direct);
+  await applyRuleset({ run }, guestRuleset(direct, place.uplink)).catch((error) => explain(run, error));
+  // The switch is in the kernel's first network namespace alone, where a jail's driver has seen to it.
+  const log = place.jail?.logging ?? (await readFile(logSwitch, 'utf8').catch(() => '0')).trim() === '1';
   if (!log) checkUnlogged(options, `${logSwitch} is not 1`);
-  const whole: LoadedFence = { log, account: true, execs: options.execs };
+  const lines = log && place.jail !== undefined ? { lineBurst: lineBurstOf(await kernelLogBytes()) } : {};
+  const whole: LoadedFence = { log, account: true, execs: options.execs, ...lines };
   try {
     await apply(run, options, whole);
     return whole;
@@ -65,12 +71,21 @@ export async function loadFence(run: Run, options: FenceOptions): Promise<Loaded
       log: log && features.log && features.limit && features.dynamicSet,
       account: features.dynamicSet,
       execs: features.execMark ? options.execs : undefined,
+      ...lines,
     };
     if (able.log === whole.log && able.account && able.execs !== undefined) return await explain(run, error);
     if (!able.log) checkUnlogged(options, 'the kernel refuses log rules, or the limits that they need');
     await apply(run, options, able).catch((second) => explain(run, second));
     return able;
   }
+}
+
+/**
+ * Lines at once that fit well into a kernel log of so many bytes beside what else is written there; those of the fence
+ * take a quarter of a kilobyte each. Example: of the 128 KiB that some kernels have, 128 lines take a quarter.
+ */
+export function lineBurstOf(bytes: number): number {
+  return Math.max(64, Math.min(guestLineBurst, Math.floor(bytes / 1024)));
 }
 
 function checkUnlogged({ allowUnlogged }: FenceOptions, reason: string): void {

@@ -4,6 +4,7 @@ import { endsOf } from '../e2e/support/table-structure.ts';
 import { type DirectDestination, renderChains, renderRuleset, renderRulesetOver } from '../nft/index.ts';
 import { guestExecMarks } from './exec-marks.ts';
 import { accountSetNames, type FenceSpec, fenceCounters, fenceRuleset, generationChains } from './fence.ts';
+import { lineBurstOf } from './fence-loader.ts';
 import { guestRuleset } from './guest-table.ts';
 
 const tag = 'abcdefghijklmnop';
@@ -118,4 +119,13 @@ test('guestRuleset() drops at the end of input and forward, and masquerades for 
   });
   const forward = rendered.guest.chains.find(({ name }) => name === 'forward');
   t.is(forward?.rules.length, 1);
+});
+
+test('fenceRuleset() writes no more lines at once than the log that they go to holds', (t) => {
+  const capOf = (spec: FenceSpec) =>
+    /limit rate over 2000\/second burst (\d+) packets/.exec(renderRuleset(fenceRuleset(spec)))?.[1];
+  t.is(capOf(all), '2000');
+  t.is(capOf({ ...all, lineBurst: lineBurstOf(128 * 1024) }), '128');
+  t.is(lineBurstOf(16 * 1024 * 1024), 2000);
+  t.is(lineBurstOf(4096), 64);
 });

@@ -24,7 +24,12 @@ export type FenceSpec = {
   readonly generation: Generation;
   /** What the policy's direct rules admit past the proxy. */
   readonly direct: readonly DirectDestination[];
+  /** Log lines at once: what the kernel's log holds until they are read. @default {@link guestLineBurst} */
+  readonly lineBurst?: number;
 };
+
+/** Lines at once in a guest, which boots with a log of 4 MiB. */
+export const guestLineBurst = 2000;
 
 /** Which packet mark stands for which exec, by the cgroup of the exec. */
 export type ExecMarks = {
@@ -68,7 +73,7 @@ export function fenceRuleset(spec: FenceSpec): Ruleset {
       kindsChain,
       overflowChain,
       ...(spec.account ? countChains(spec.generation) : []),
-      ...(spec.log ? logChains(spec.tag) : []),
+      ...(spec.log ? logChains(spec) : []),
       refuseChain,
       canaryChain(spec),
       {
@@ -282,10 +287,9 @@ function markRules(execs: ExecMarks | undefined): readonly Rule[] {
 const perDestination = 'limit rate 50/second burst 500 packets';
 /** What is left for destinations when the sets are full. */
 const withoutPlace = 'limit rate 20/second burst 40 packets';
-/** All lines together: what the reader takes, under emulation too. */
-const cap = 'limit rate over 2000/second burst 2000 packets';
-
-function logChains(tag: string): readonly Chain[] {
+function logChains({ tag, lineBurst = guestLineBurst }: FenceSpec): readonly Chain[] {
+  // All lines together: what the reader takes, under emulation too.
+  const cap = `limit rate over 2000/second burst ${lineBurst} packets`;
   const say: Chain = {
     name: 'say',
     rules: [

@@ -17,7 +17,10 @@ import type { Policy } from '../../policy/index.ts';
 /** What the channel process is told once. */
 export type ChannelConfig = {
   readonly context: EventContext;
-  readonly accelerator: 'kvm' | 'tcg';
+  /** How the guest's processor is run; `null` in a jail, where there is no guest. */
+  readonly accelerator: 'kvm' | 'tcg' | null;
+  /** The workload's uid in the kernel's records. */
+  readonly workloadUid: number;
   /** Unix sockets that this process listens on and QEMU connects to. */
   readonly channelSocket: string;
   readonly consoleSocket: string;

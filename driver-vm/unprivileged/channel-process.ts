@@ -119,6 +119,7 @@ export class ChannelProcess {
       context: config.context,
       log: this.#log,
       accelerator: config.accelerator,
+      workloadUid: config.workloadUid,
       now: Date.now,
     });
     this.#recorder = recorder;

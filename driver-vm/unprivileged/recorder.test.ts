@@ -31,7 +31,13 @@ function recording(
   const log = {
     append: (body: Recorded) => void (Number(body.class_uid) === 2004 ? findings : events).push(body),
   } as unknown as JsonlWriter;
-  const options = { context: { ...context, ...changes }, log, accelerator: 'tcg', now: () => clock.now } as const;
+  const options = {
+    context: { ...context, ...changes },
+    log,
+    accelerator: 'tcg',
+    workloadUid: 1000,
+    now: () => clock.now,
+  } as const;
   return { recorder: new Recorder(budget === undefined ? options : { ...options, budget }), events, findings, clock };
 }
 

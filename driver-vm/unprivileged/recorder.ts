@@ -37,7 +37,9 @@ import { theExec } from './stdio.ts';
 export type RecorderOptions = {
   readonly context: EventContext;
   readonly log: JsonlWriter;
-  readonly accelerator: 'kvm' | 'tcg';
+  readonly accelerator: 'kvm' | 'tcg' | null;
+  /** The workload's uid in the kernel's records. */
+  readonly workloadUid: number;
   readonly now: () => number;
   /** Events of the guest a second, and at once; the rest is counted, by the fence and here. @default {@link defaultBudget} */
   readonly budget?: EventBudget;
@@ -45,8 +47,6 @@ export type RecorderOptions = {
 
 /** Destinations that the report at the end of a run tells of; the log has them all. */
 const reportedDestinations = 5;
-
-const workload = { uid: 1000, name: 'workload' } as const;
 
 /**
  * Turns what the guest and the gateway saw into events, and keeps the counts of the run.
@@ -303,6 +303,8 @@ export class Recorder {
       case 'gap':
         this.#gaps += fact.missing;
         return this.#append(telemetryGap(this.#context, { ...fact, time: this.#options.now(), source: '/dev/kmsg' }));
+      case 'ruleset-changed':
+        return this.rulesetChanged(fact);
       case 'restart':
         return this.#append(
           logReaderRestarted(this.#context, { ...fact, time: this.#options.now(), source: '/dev/kmsg' }),
@@ -335,7 +337,7 @@ export class Recorder {
       execId: String(theExec),
       argv: exec.argv,
       workdir: exec.workdir ?? '/home/workload',
-      user: workload,
+      user: { uid: this.#options.workloadUid, name: 'workload' },
     };
   }
 

@@ -139,10 +139,11 @@ export const mappedEvents: readonly MappedEvent[] = [
   },
   {
     code: 'sandbox-started',
-    when: 'The guest has reported, and its fence stands.',
+    when: 'The guest, or the supervisor of a jail, has reported, and its fence stands. That there is no virtual machine stands in the message too.',
     sample: 'sandbox-started',
     fields: {
       'app.*': 'tapwarden',
+      'unmapped.isolation': '`vm`; or `jail`, which has no virtual machine around it, and no accelerator',
       'unmapped.accelerator': '`kvm`, or `tcg` for emulation',
       'unmapped.image.*': 'the image of the workload',
       'unmapped.attribution':
@@ -151,10 +152,11 @@ export const mappedEvents: readonly MappedEvent[] = [
   },
   {
     code: 'sandbox-stopped',
-    when: 'The VM is gone: the last event of a run.',
+    when: 'The VM, or the supervisor of a jail, is gone: the last event of a run.',
     sample: 'sandbox-stopped',
     fields: {
       'app.*': 'tapwarden',
+      'unmapped.isolation': '`vm`; or `jail`, which has no virtual machine around it, and no accelerator',
       'unmapped.accelerator': '`kvm`, or `tcg` for emulation',
       'unmapped.image.*': 'the image of the workload',
       'unmapped.reason': 'why it stopped',
@@ -228,14 +230,14 @@ export const mappedEvents: readonly MappedEvent[] = [
   },
   {
     code: 'ruleset-changed',
-    when: 'A ruleset that fences the sandbox is not the one that was loaded, whoever changed it; it was loaded again, or could not be.',
+    when: 'A ruleset that fences the sandbox, or the switch of the guest’s log, is not as it was set, whoever changed it; it was put right, or could not be.',
     sample: 'ruleset-changed',
     fields: {
       'state_id, state': 'Enabled where it stands again, else Disabled',
       'security_level_id, security_level, prev_security_level_id, prev_security_level':
         'At Risk where it stands again, else Compromised',
       'unmapped.ruleset.*':
-        '`where` (`slot` on the host, `fence` and `guest` in the guest), what is missing (`-`) and what was added (`+`), how many such lines, and how many milliseconds it took to load it again',
+        '`where` (`slot` on the host, `fence`, `guest` and `log-switch` in the guest), what is missing (`-`) and what was added (`+`), how many such lines, and how many milliseconds it took to load it again',
     },
   },
 ];

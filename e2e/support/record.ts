@@ -22,7 +22,11 @@ export type LoggedEvent = {
   };
   readonly device: { readonly uid: string };
   readonly actor?: { readonly user?: { readonly uid: string } };
-  readonly process?: { readonly cmd_line: string; readonly working_directory: string };
+  readonly process?: {
+    readonly cmd_line: string;
+    readonly working_directory: string;
+    readonly user?: { readonly uid: string };
+  };
   readonly src_endpoint?: { readonly ip?: string; readonly port?: number };
   readonly dst_endpoint?: { readonly ip?: string; readonly port?: number; readonly hostname?: string };
   readonly connection_info?: { readonly protocol_num?: number };

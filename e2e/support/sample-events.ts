@@ -47,6 +47,16 @@ export const bare: EventContext = {
   hypervisor: 'qemu',
   policy: context.policy,
 };
+/** A sandbox without a virtual machine. */
+export const jailContext: EventContext = {
+  ocsfVersion: bare.ocsfVersion,
+  productVersion: bare.productVersion,
+  logName: bare.logName,
+  sandboxId: 'a',
+  runId: context.runId,
+  hostname: 'host1',
+  policy: context.policy,
+};
 /** Epoch milliseconds of every sample. */
 export const time = 1790000000123;
 /** Text that a workload might choose: ANSI, bidi, JSON, newline, NUL, half a surrogate. */
@@ -201,6 +211,7 @@ export const samples: Readonly<Record<string, EventBody>> = {
     incomplete: [],
     reason: 'the command ended',
   }),
+  'sandbox-started-jail': sandboxStarted(jailContext, { time, accelerator: null }),
   'sandbox-stopped-lossy': sandboxStopped(bare, {
     time,
     accelerator: 'tcg',
