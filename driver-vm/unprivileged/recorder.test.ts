@@ -498,3 +498,13 @@ test('Recorder makes one finding of a flood, and names the events that it rests 
   );
   t.is(recorder.stopped('end', false, {}).findings, 1);
 });
+
+test('Recorder does not forget packets whose counters somebody made anew', (t) => {
+  const { recorder, events } = recording();
+  recorder.launched(exec, 1);
+  for (let index = 0; index < 5; index += 1) recorder.fact(packet());
+  recorder.fact({ kind: 'ruleset-changed', where: 'fence', difference: ['- table'], differences: 1, restoredMs: 300 });
+  recorder.counts(counted({ deniedTcp: 2 }));
+  t.is(refused(events), 5);
+  t.like(recorder.stopped('end', false, {}), { denied: 5, lost: 0, complete: false, findings: 1 });
+});

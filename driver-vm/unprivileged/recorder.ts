@@ -266,7 +266,8 @@ export class Recorder {
       complete: incomplete.length === 0,
       incomplete,
       allowed: this.#allowed,
-      denied: known ? counts.deniedTcp + counts.deniedUdp + counts.deniedOther : this.#refused.recorded,
+      // Of a fence that was made anew the counters tell of less than was told before.
+      denied: Math.max(known ? counts.deniedTcp + counts.deniedUdp + counts.deniedOther : 0, this.#refused.recorded),
       deniedRequests: this.#deniedRequests,
       attempts: this.#refused.attempts,
       invalid: this.#invalid,
