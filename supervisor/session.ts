@@ -16,6 +16,7 @@ import {
 // Not through the index: the guest reads no YAML, and what its bundle leaves out need not be loaded under emulation.
 import { parsePolicyModel } from '../policy/parse-model.ts';
 import { Canaries } from './canaries.ts';
+import { CanaryRounds } from './canary-rounds.ts';
 import { type Exec, startExec } from './exec.ts';
 import { guestExecMarks, markExec } from './exec-marks.ts';
 import { FenceAccount } from './fence-account.ts';
@@ -41,6 +42,7 @@ export class Session {
   #monitor: Monitor | undefined;
   #account: FenceAccount | undefined;
   #canaries: Canaries | undefined;
+  #rounds: CanaryRounds | undefined;
   #marks = false;
   /** From before the first command on; what keeps it from being opened keeps the command from being started. */
   #watch: Promise<FenceWatch> | undefined;
@@ -85,6 +87,8 @@ export class Session {
         if (credit instanceof SendCredit) credit.grant(message.bytes);
         return;
       }
+      case 'canary-seen':
+        return this.#rounds?.seen(message.number);
       case 'settle':
         return await this.#settle();
     }
@@ -119,11 +123,14 @@ export class Session {
     await openWorkloadNamespace(run);
     const canaries = new Canaries({
       namespace: workloadNamespacePath,
+      logging: fence.log,
       settleLog: async () => await monitor.settle(),
     });
     this.#canaries = canaries;
-    // What cannot be seen in the log cannot be relied on.
-    this.#marks = fence.execs !== undefined && fence.log && (await canaries.marksExec(execCgroup(1), 1));
+    this.#marks = fence.execs !== undefined && (await canaries.marksExec({ cgroup: execCgroup(1), mark: 1 }));
+    const send = (round: GuestMessage): void => void this.#send(round);
+    this.#rounds = new CanaryRounds({ canaries, intervalMs: message.canaryMs, send });
+    await this.#rounds.begin();
     this.#proxy = await startGuestProxy(policy, (fact) => this.#fact(fact));
     const setupMs = Number((process.hrtime.bigint() - begun) / 1_000_000n);
     await this.#send({ kind: 'ready', logging: fence.log, marks: this.#marks, setupMs });
