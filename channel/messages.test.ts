@@ -84,6 +84,10 @@ const guest: readonly GuestMessage[] = [
   { kind: 'fact', fact: many },
   { kind: 'fact', fact: request },
   { kind: 'fact', fact: { kind: 'gap', missing: 3, first: 5, last: 7 } },
+  {
+    kind: 'fact',
+    fact: { kind: 'ruleset-changed', where: 'fence', difference: ['+ rule'], differences: 1, restoredMs: null },
+  },
   { kind: 'fact', fact: { kind: 'restart', last: 9, next: 10, downMs: 3 } },
   { kind: 'canary', number: 1, broken: null, packet: null },
   { kind: 'canary', number: 2, broken: 'logged', packet: 'udp6' },
@@ -149,6 +153,14 @@ const hostile: readonly (readonly [string, unknown, string])[] = [
     'a client with more keys',
     { kind: 'fact', fact: { ...request, client: { address: '', port: 0, a: 1 } } },
     '$.fact.client.a',
+  ],
+  [
+    'a changed ruleset of the host',
+    {
+      kind: 'fact',
+      fact: { kind: 'ruleset-changed', where: 'slot', difference: [], differences: 0, restoredMs: 1 },
+    },
+    '$.fact.where',
   ],
   ['a gap of none', { kind: 'fact', fact: { kind: 'gap', missing: 0, first: 1, last: 1 } }, '$.fact.missing'],
 ];

@@ -145,6 +145,15 @@ const restart = object({
   downMs: integer(0, 2 ** 40),
 });
 
+/** Somebody changed what fences the workload, and it was put right, or could not be (`restoredMs` is null). */
+const rulesetChanged = object({
+  kind: oneOf('ruleset-changed'),
+  where: oneOf('fence', 'guest', 'log-switch'),
+  difference: list(text(400), 24),
+  differences: integer(0, 2 ** 32),
+  restoredMs: nullable(integer(0, 2 ** 40)),
+});
+
 /** What the guest saw. The host makes events of these, with its own clock and ids. */
 export const factShape = union({
   'denied-packet': deniedPacket,
@@ -152,6 +161,7 @@ export const factShape = union({
   'denied-request': deniedRequest,
   gap,
   restart,
+  'ruleset-changed': rulesetChanged,
 });
 
 const count = integer(0);

@@ -391,7 +391,7 @@ kernelTest(
     await connection.send({ kind: 'failed', code: 'EVENTS_UNWRITABLE', message: 'no \x1b[2J nft', hint: 'x\u202e' });
     const answer = await ask({ kind: 'next', kinds: ['ready'] });
     t.like(answer, { kind: 'error', code: 'GUEST_SETUP_FAILED' });
-    t.regex(answer.kind === 'error' ? answer.message : '', /The guest is not ready: no \\x1b\[2J nft\nx\\u\{202e\}/);
+    t.regex(answer.kind === 'error' ? answer.message : '', /The sandbox is not ready: no \\x1b\[2J nft\nx\\u\{202e\}/);
   },
 );
 

@@ -133,7 +133,7 @@ export class Sandbox {
    */
   async start(): Promise<void> {
     const to = nextState(this.#state, 'start');
-    const begun = await Promise.allSettled([this.#bootOrTwice(), this.#openGateway()]);
+    const begun = await Promise.allSettled([this.#bootOrTwice(), this.#openGateway(), this.#watch()]);
     for (const result of begun) if (result.status === 'rejected') throw result.reason;
     this.#mark('ready');
     this.#state = to;
@@ -259,6 +259,15 @@ export class Sandbox {
   async #openUplink(slot: Slot, index: number): Promise<void> {
     const { run, paths, direct, pool = defaultPool, onWarning = () => undefined } = this.#options;
     await openUplink(run, { paths, pool, slot, index, direct, onWarning }, this.#undo);
+  }
+
+  /** From before a workload runs: what the host's own tables drop is told of, and so is whoever changes them. */
+  async #watch(): Promise<void> {
+    const channel = this.#theChannel();
+    await this.#thePrepared().watch?.({
+      onDrops: (slot) => channel.send({ kind: 'drops', slot }),
+      onChange: (change) => channel.send({ kind: 'changed', ...change }),
+    });
   }
 
   /** A folder in which the channel process makes sockets that the carrier, and nobody else, can connect to. */

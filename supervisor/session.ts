@@ -21,9 +21,11 @@ import { type Exec, startExec } from './exec.ts';
 import { guestExecMarks, markExec } from './exec-marks.ts';
 import { FenceAccount } from './fence-account.ts';
 import { loadFence, workloadNamespacePath } from './fence-loader.ts';
+import type { FenceWatch, FenceWatchOptions } from './fence-watch.ts';
 import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
 import { awaitLocalAddress } from './local-address.ts';
 import { Monitor } from './monitor.ts';
+import { place } from './place.ts';
 import { workloadEnvironment } from './workload-environment.ts';
 import { execCgroup, premadeExecs } from './workload-layout.ts';
 import { openWorkloadNamespace, prepareWorkload } from './workload-namespace.ts';
@@ -43,6 +45,8 @@ export class Session {
   #canaries: Canaries | undefined;
   #rounds: CanaryRounds | undefined;
   #marks = false;
+  /** From before the first command on; what keeps it from being opened keeps the command from being started. */
+  #watch: Promise<FenceWatch> | undefined;
   #proxy: GuestProxy | undefined;
 
   /** `prepared` is the workload's environment, where it is in the making already. */
@@ -109,13 +113,14 @@ export class Session {
     this.#monitor = monitor;
     await (this.#prepared ?? prepareWorkload(run, message.time));
     const fence = await loadFence(run, { tag, direct, allowUnlogged, execs: guestExecMarks });
-    this.#account = new FenceAccount({
+    const account = new FenceAccount({
       run,
       namespace: workloadNamespacePath,
       fence: { tag, direct, ...fence },
       settleLog: async () => await monitor.settle(),
       onFact: (fact) => this.#fact(fact),
     });
+    this.#account = account;
     await openWorkloadNamespace(run);
     await awaitLocalAddress(workloadNamespacePath);
     const canaries = new Canaries({
@@ -131,6 +136,16 @@ export class Session {
     this.#proxy = await startGuestProxy(policy, (fact) => this.#fact(fact));
     const setupMs = Number((process.hrtime.bigint() - begun) / 1_000_000n);
     await this.#send({ kind: 'ready', logging: fence.log, marks: this.#marks, setupMs });
+    // While the host makes up its mind: under emulation the modules take a while to load.
+    this.#watch = openWatch({
+      run,
+      namespace: workloadNamespacePath,
+      fence: { tag, direct, ...fence },
+      reload: async (load) => await account.reload(load),
+      withLogSwitch: place.jail === undefined,
+      onFact: (fact) => this.#fact(fact),
+    });
+    this.#watch.catch(() => undefined);
   }
 
   async #exec(message: Extract<HostMessage, { kind: 'exec' }>): Promise<void> {
@@ -138,6 +153,7 @@ export class Session {
     if (this.#proxy === undefined) throw new TapwardenError('STATE_ILLEGAL', { message: 'Not configured yet' });
     let exec: Exec;
     try {
+      await this.#watch;
       if (this.#marks) await this.#mark(number);
       exec = await startExec(run, { ...message, exec: number, env: workloadEnvironment(message.env) });
     } catch (error) {
@@ -158,6 +174,7 @@ export class Session {
     await outputs;
     exec.stdin.destroy();
     await this.#account?.settle();
+    await (await this.#watch)?.settle();
     this.#execs.delete(number);
     await this.#send({ kind: 'exited', exec: number, ...end });
   }
@@ -226,6 +243,11 @@ export class Session {
   async #send(message: GuestMessage): Promise<void> {
     await this.#connection.send(message);
   }
+}
+
+/** Not before it is needed: see {@link FenceWatch}. */
+async function openWatch(options: FenceWatchOptions): Promise<FenceWatch> {
+  return await (await import('./fence-watch.ts')).FenceWatch.open(options);
 }
 
 function refusal(error: unknown): Pick<Extract<GuestMessage, { kind: 'refused' }>, 'code' | 'message'> {

@@ -13,6 +13,8 @@ import { NextFile } from './next-file.ts';
 import { Recorder } from './recorder.ts';
 import { Stdio, theExec } from './stdio.ts';
 
+/** Milliseconds between two looks at what is over. */
+const tickMs = 5000;
 /** How much later than its interval a round of canaries may come: an emulated guest is slow, and its host may be busy. */
 const canaryGraceMs = { usual: 5000, emulated: 20_000 } as const;
 
@@ -42,6 +44,7 @@ export class ChannelProcess {
   #connection: Connection | undefined;
   #stdio: Stdio | undefined;
   #exec: ExecRequest | undefined;
+  #timer: NodeJS.Timeout | undefined;
   #kernelRelease = '';
   /** What the guest may say next, once each: every one of these is an event, or a message to the privileged process. */
   readonly #expected = new Set<GuestMessage['kind']>();
@@ -77,6 +80,10 @@ export class ChannelProcess {
       case 'rotated':
       case 'unrotated':
         return this.#nextFile?.onMessage(message);
+      case 'drops':
+        return this.#recorder?.hostDrops(message.slot);
+      case 'changed':
+        return this.#recorder?.rulesetChanged({ ...message, where: 'slot' });
       case 'finish':
         return await this.#finish(message);
     }
@@ -121,6 +128,7 @@ export class ChannelProcess {
       now: Date.now,
     });
     this.#recorder = recorder;
+    this.#timer = setInterval(() => this.#guarded(() => recorder.tick()), tickMs);
     await listenForVmm(config.channelSocket, (socket) => this.#connect(socket));
     await listenForVmm(config.consoleSocket, (socket) => {
       socket.on('data', (piece) => this.#console.push(piece));
@@ -250,6 +258,7 @@ export class ChannelProcess {
   }
 
   async #finish(message: Extract<ParentMessage, { kind: 'finish' }>): Promise<void> {
+    clearInterval(this.#timer);
     this.#canaries?.stop();
     this.#connection?.close();
     this.#connection = undefined;

@@ -24,6 +24,8 @@ const whole: RecordState = {
   canaries: 0,
   canaryLink: undefined,
   unaccounted: 0,
+  hostDropped: 0,
+  rulesetChanges: 0,
 };
 
 const states: readonly (readonly [string, Partial<RecordState>, readonly string[]])[] = [
@@ -48,6 +50,16 @@ const states: readonly (readonly [string, Partial<RecordState>, readonly string[
     'packets that nothing explains',
     { unaccounted: 5 },
     ['unknown: 5 packets were counted of which nothing else was told'],
+  ],
+  [
+    'packets that came past the fence',
+    { hostDropped: 3 },
+    ['bypassed: 3 packets came past the fence, whose word counts no more'],
+  ],
+  [
+    'a ruleset that somebody changed',
+    { rulesetChanges: 2 },
+    ['unknown: a ruleset was changed 2 times until it was loaded again'],
   ],
   [
     'full sets',
@@ -87,6 +99,8 @@ const record: RecordSummary = {
   attempts: 1,
   lost: 0,
   invalid: 0,
+  findings: 0,
+  bypassed: 0,
   report: [],
   complete: true,
   incomplete: [],
