@@ -16,12 +16,15 @@ import {
 // Not through the index: the guest reads no YAML, and what its bundle leaves out need not be loaded under emulation.
 import { parsePolicyModel } from '../policy/parse-model.ts';
 import { Canaries } from './canaries.ts';
+import { CanaryRounds } from './canary-rounds.ts';
 import { type Exec, startExec } from './exec.ts';
 import { guestExecMarks, markExec } from './exec-marks.ts';
 import { FenceAccount } from './fence-account.ts';
 import { loadFence, workloadNamespacePath } from './fence-loader.ts';
+import type { FenceWatch, FenceWatchOptions } from './fence-watch.ts';
 import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
 import { Monitor } from './monitor.ts';
+import { place } from './place.ts';
 import { workloadEnvironment } from './workload-environment.ts';
 import { execCgroup, premadeExecs } from './workload-layout.ts';
 import { openWorkloadNamespace, prepareWorkload } from './workload-namespace.ts';
@@ -39,7 +42,10 @@ export class Session {
   #monitor: Monitor | undefined;
   #account: FenceAccount | undefined;
   #canaries: Canaries | undefined;
+  #rounds: CanaryRounds | undefined;
   #marks = false;
+  /** From before the first command on; what keeps it from being opened keeps the command from being started. */
+  #watch: Promise<FenceWatch> | undefined;
   #proxy: GuestProxy | undefined;
 
   /** `prepared` is the workload's environment, where it is in the making already. */
@@ -81,6 +87,8 @@ export class Session {
         if (credit instanceof SendCredit) credit.grant(message.bytes);
         return;
       }
+      case 'canary-seen':
+        return this.#rounds?.seen(message.number);
       case 'settle':
         return await this.#settle();
     }
@@ -104,24 +112,38 @@ export class Session {
     this.#monitor = monitor;
     await (this.#prepared ?? prepareWorkload(run, message.time));
     const fence = await loadFence(run, { tag, direct, allowUnlogged, execs: guestExecMarks });
-    this.#account = new FenceAccount({
+    const account = new FenceAccount({
       run,
       namespace: workloadNamespacePath,
       fence: { tag, direct, ...fence },
       settleLog: async () => await monitor.settle(),
       onFact: (fact) => this.#fact(fact),
     });
+    this.#account = account;
     await openWorkloadNamespace(run);
     const canaries = new Canaries({
       namespace: workloadNamespacePath,
+      logging: fence.log,
       settleLog: async () => await monitor.settle(),
     });
     this.#canaries = canaries;
-    // What cannot be seen in the log cannot be relied on.
-    this.#marks = fence.execs !== undefined && fence.log && (await canaries.marksExec(execCgroup(1), 1));
+    this.#marks = fence.execs !== undefined && (await canaries.marksExec({ cgroup: execCgroup(1), mark: 1 }));
+    const send = (round: GuestMessage): void => void this.#send(round);
+    this.#rounds = new CanaryRounds({ canaries, intervalMs: message.canaryMs, send });
+    await this.#rounds.begin();
     this.#proxy = await startGuestProxy(policy, (fact) => this.#fact(fact));
     const setupMs = Number((process.hrtime.bigint() - begun) / 1_000_000n);
     await this.#send({ kind: 'ready', logging: fence.log, marks: this.#marks, setupMs });
+    // While the host makes up its mind: under emulation the modules take a while to load.
+    this.#watch = openWatch({
+      run,
+      namespace: workloadNamespacePath,
+      fence: { tag, direct, ...fence },
+      reload: async (load) => await account.reload(load),
+      withLogSwitch: place.jail === undefined,
+      onFact: (fact) => this.#fact(fact),
+    });
+    this.#watch.catch(() => undefined);
   }
 
   async #exec(message: Extract<HostMessage, { kind: 'exec' }>): Promise<void> {
@@ -129,6 +151,7 @@ export class Session {
     if (this.#proxy === undefined) throw new TapwardenError('STATE_ILLEGAL', { message: 'Not configured yet' });
     let exec: Exec;
     try {
+      await this.#watch;
       if (this.#marks) await this.#mark(number);
       exec = await startExec(run, { ...message, exec: number, env: workloadEnvironment(message.env) });
     } catch (error) {
@@ -149,6 +172,7 @@ export class Session {
     await outputs;
     exec.stdin.destroy();
     await this.#account?.settle();
+    await (await this.#watch)?.settle();
     this.#execs.delete(number);
     await this.#send({ kind: 'exited', exec: number, ...end });
   }
@@ -217,6 +241,11 @@ export class Session {
   async #send(message: GuestMessage): Promise<void> {
     await this.#connection.send(message);
   }
+}
+
+/** Not before it is needed: see {@link FenceWatch}. */
+async function openWatch(options: FenceWatchOptions): Promise<FenceWatch> {
+  return await (await import('./fence-watch.ts')).FenceWatch.open(options);
 }
 
 function refusal(error: unknown): Pick<Extract<GuestMessage, { kind: 'refused' }>, 'code' | 'message'> {

@@ -40,7 +40,7 @@ export async function makeFenceWorld(
   const facts: Fact[] = [];
   let account: FenceAccount | undefined;
   const namespace = `/proc/${scratch.pid}/root${workloadNamespacePath}`;
-  const canaries = new Canaries({ namespace, settleLog: async () => await monitor.settle() });
+  const canaries = new Canaries({ namespace, logging: log, settleLog: async () => await monitor.settle() });
   const monitor: Monitor = new Monitor({
     tag,
     onFact: (fact) => {
