@@ -61,7 +61,19 @@ jailTest('jail: a program that the host lacks is named, and no command runs', as
   await mkdir(folder);
   // The workload's user starts a part of it.
   await chmod(bench.folder, 0o755);
-  const shown = await run(['find', '-H', '/bin', '/sbin', '/usr/bin', '/usr/sbin', '-maxdepth', '1', '!', '-type', 'd']);
+  const shown = await run([
+    'find',
+    '-H',
+    '/bin',
+    '/sbin',
+    '/usr/bin',
+    '/usr/sbin',
+    '-maxdepth',
+    '1',
+    '!',
+    '-type',
+    'd',
+  ]);
   const programs = new Map(shown.stdout.split('\n').map((path) => [basename(path), path]));
   for (const name of ['bwrap', 'nft']) {
     programs.delete(name);
