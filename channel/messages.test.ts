@@ -61,11 +61,13 @@ const host: readonly HostMessage[] = [
     policy: { version: 1, rules: [] },
     direct: [{ rule: 'ntp', protocol: 17, cidr: '192.0.2.10/32', ports: [123, 123] }],
     allowUnlogged: false,
+    canaryMs: 30_000,
   },
   { kind: 'exec', exec: 1, argv: ['sh', '-c', 'a\nb'], env: { A: '1' }, workdir: null },
   { kind: 'signal', exec: 1, signal: 15 },
   { kind: 'end', exec: 1, stream: 0 },
   { kind: 'window', exec: 1, stream: 1, bytes: 131_072 },
+  { kind: 'canary-seen', number: 1 },
   { kind: 'settle' },
 ];
 const guest: readonly GuestMessage[] = [
@@ -86,6 +88,9 @@ const guest: readonly GuestMessage[] = [
     kind: 'fact',
     fact: { kind: 'ruleset-changed', where: 'fence', difference: ['+ rule'], differences: 1, restoredMs: null },
   },
+  { kind: 'fact', fact: { kind: 'restart', last: 9, next: 10, downMs: 3 } },
+  { kind: 'canary', number: 1, broken: null, packet: null },
+  { kind: 'canary', number: 2, broken: 'logged', packet: 'udp6' },
   { kind: 'counts', counts },
   { kind: 'counts', counts: null },
 ];
@@ -109,6 +114,11 @@ const hostile: readonly (readonly [string, unknown, string])[] = [
   ['null', null, '$.kind'],
   ['an unknown kind', { kind: 'shutdown' }, '$.kind'],
   ['a message of the host', host[1], '$.kind'],
+  [
+    'a canary with words of its own',
+    { kind: 'canary', number: 1, broken: 'nothing, trust me', packet: null },
+    '$.broken',
+  ],
   ['an extra key', { kind: 'ready', logging: true, setupMs: 1, root: true }, '$.root'],
   ['a negative count', { kind: 'counts', counts: { ...counts, logged: -1 } }, '$.counts.logged'],
   ['a count of 2^53', { kind: 'counts', counts: { ...counts, logged: 2 ** 53 } }, '$.counts.logged'],

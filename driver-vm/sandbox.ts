@@ -41,12 +41,17 @@ type CommonOptions = {
   /** @default 'interval' */
   readonly fsync?: FsyncPolicy;
   readonly allowUnlogged: boolean;
+  /** How often the guest tries its fence, in milliseconds, 1000 to 3,600,000. @default {@link defaultCanaryMs} */
+  readonly canaryMs?: number;
   readonly onProgress?: (line: string) => void;
   /** Takes what a person should know and what does not keep the sandbox from starting. */
   readonly onWarning?: (line: string) => void;
   /** @default {@link defaultTimeouts} */
   readonly timeouts?: Timeouts;
 };
+
+/** Twice a minute: a fence that was broken is known soon, and an emulated guest does not notice the work. */
+export const defaultCanaryMs = 30_000;
 
 /** Milliseconds that each step of a start may take. */
 export type Timeouts = { readonly helloMs: number; readonly readyMs: number };
@@ -236,6 +241,7 @@ export class Sandbox {
         direct: options.direct,
         tag: options.tag,
         allowUnlogged: options.allowUnlogged,
+        canaryMs: options.canaryMs ?? defaultCanaryMs,
       },
     });
     this.#channel = channel;

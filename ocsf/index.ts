@@ -1,6 +1,7 @@
 export { type Advice, type AdviceKind, adviceOf, programAdvice, type RefusedTarget } from './advice.ts';
 export { type AttackInput, attacksOf, attackVersion } from './attack.ts';
 export { buildEvent } from './build-event.ts';
+export { type CanaryLink, type CanaryMissedInput, canaryMissed } from './canary-missed.ts';
 export { type ClassName, captions, classNames } from './captions.ts';
 export { type Checked, checkEvent } from './check-event.ts';
 export type { EventContext, Feature } from './context.ts';

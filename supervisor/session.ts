@@ -16,12 +16,14 @@ import {
 // Not through the index: the guest reads no YAML, and what its bundle leaves out need not be loaded under emulation.
 import { parsePolicyModel } from '../policy/parse-model.ts';
 import { Canaries } from './canaries.ts';
+import { CanaryRounds } from './canary-rounds.ts';
 import { type Exec, startExec } from './exec.ts';
 import { guestExecMarks, markExec } from './exec-marks.ts';
 import { FenceAccount } from './fence-account.ts';
 import { loadFence, workloadNamespacePath } from './fence-loader.ts';
 import type { FenceWatch, FenceWatchOptions } from './fence-watch.ts';
 import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
+import { awaitLocalAddress } from './local-address.ts';
 import { Monitor } from './monitor.ts';
 import { place } from './place.ts';
 import { workloadEnvironment } from './workload-environment.ts';
@@ -41,6 +43,7 @@ export class Session {
   #monitor: Monitor | undefined;
   #account: FenceAccount | undefined;
   #canaries: Canaries | undefined;
+  #rounds: CanaryRounds | undefined;
   #marks = false;
   /** From before the first command on; what keeps it from being opened keeps the command from being started. */
   #watch: Promise<FenceWatch> | undefined;
@@ -85,6 +88,8 @@ export class Session {
         if (credit instanceof SendCredit) credit.grant(message.bytes);
         return;
       }
+      case 'canary-seen':
+        return this.#rounds?.seen(message.number);
       case 'settle':
         return await this.#settle();
     }
@@ -117,13 +122,17 @@ export class Session {
     });
     this.#account = account;
     await openWorkloadNamespace(run);
+    await awaitLocalAddress(workloadNamespacePath);
     const canaries = new Canaries({
       namespace: workloadNamespacePath,
+      logging: fence.log,
       settleLog: async () => await monitor.settle(),
     });
     this.#canaries = canaries;
-    // What cannot be seen in the log cannot be relied on.
-    this.#marks = fence.execs !== undefined && fence.log && (await canaries.marksExec(execCgroup(1), 1));
+    const send = (round: GuestMessage): void => void this.#send(round);
+    this.#rounds = new CanaryRounds({ canaries, intervalMs: message.canaryMs, send });
+    // A mark that did not arrive cannot be relied on.
+    this.#marks = (await this.#rounds.begin(fence.execs === undefined ? undefined : execCgroup(1))) === 1;
     this.#proxy = await startGuestProxy(policy, (fact) => this.#fact(fact));
     const setupMs = Number((process.hrtime.bigint() - begun) / 1_000_000n);
     await this.#send({ kind: 'ready', logging: fence.log, marks: this.#marks, setupMs });

@@ -38,6 +38,8 @@ export type ChannelConfig = {
   /** The run's secret in the log prefix. */
   readonly tag: string;
   readonly allowUnlogged: boolean;
+  /** How often the guest is to try its fence, in milliseconds. */
+  readonly canaryMs: number;
 };
 
 /** What to run in the guest. */

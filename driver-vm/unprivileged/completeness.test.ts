@@ -21,6 +21,8 @@ const whole: RecordState = {
   ran: true,
   beyondBudget: 0,
   dropped: 0,
+  canaries: 0,
+  canaryLink: undefined,
   unaccounted: 0,
   hostDropped: 0,
   rulesetChanges: 0,
@@ -33,6 +35,11 @@ const states: readonly (readonly [string, Partial<RecordState>, readonly string[
   ['a fence that cannot log', { logging: false }, ['unlogged: the fence leaves no log line of what it refuses']],
   ['a guest that tells too much', { beyondBudget: 7 }, ['event-budget: 7 facts were more than one sandbox may tell']],
   ['a full disk', { dropped: 2 }, ['unwritten: 2 events are not in the log, because the disk did not take them']],
+  [
+    'missed canaries',
+    { canaries: 2, canaryLink: 'logged' },
+    ["canary: missed 2 times, first because of the link 'logged'"],
+  ],
   ['counters that could not be read', { counts: null }, ['unknown: the counters of the fence could not be read']],
   [
     'a guest that died under its workload',

@@ -2,6 +2,9 @@ import { constants } from 'node:os';
 import { isTapwardenError } from '../../base/index.ts';
 import type { Fact, FenceCounts } from '../../channel/index.ts';
 import {
+  type CanaryLink,
+  type CanaryMissedInput,
+  canaryMissed,
   checkEvent,
   connectAllowed,
   connectDenied,
@@ -78,6 +81,9 @@ export class Recorder {
   #dropped = 0;
   /** Changes that somebody made to a ruleset of the sandbox. */
   #changes = 0;
+  /** Rounds of canaries that were missed, and the first link that broke. */
+  #missedCanaries = 0;
+  #missedLink: CanaryLink | undefined;
   #exec: ExecRequest | undefined;
   #startedAt = 0;
   readonly #budget: BudgetLeft;
@@ -189,6 +195,15 @@ export class Recorder {
     this.#refused.remainder(counts, this.#run());
   }
 
+  /** Takes a canary that was missed, or is seen again. */
+  canaryMissed(finding: CanaryMissedInput): void {
+    if (finding.step !== 'close') {
+      this.#missedCanaries += 1;
+      this.#missedLink ??= finding.link;
+    }
+    this.#append(canaryMissed(this.#context, finding));
+  }
+
   /** Says that the log has not taken so many events, now that it takes them again. */
   dropped(count: number): void {
     this.#dropped += count;
@@ -256,6 +271,8 @@ export class Recorder {
       ran: this.#exec !== undefined,
       beyondBudget: this.#beyondBudget,
       dropped: this.#dropped,
+      canaries: this.#missedCanaries,
+      canaryLink: this.#missedLink,
       unaccounted: this.#refused.unaccounted,
       hostDropped: this.#findings.hostDropped,
       rulesetChanges: this.#changes,

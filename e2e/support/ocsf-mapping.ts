@@ -182,6 +182,18 @@ export const mappedEvents: readonly MappedEvent[] = [
     },
   },
   {
+    code: 'canary-missed',
+    when: 'A packet by which the fence is tried was not refused, logged, read or told of: attempts may go untold. One finding is opened, updated while it stays so, and closed when canaries are seen again.',
+    sample: 'canary-missed',
+    fields: {
+      'finding_info.*': 'the finding, the same `uid` in all its events; since when',
+      'confidence_id, confidence': 'High',
+      'remediation.desc': 'what to do',
+      'unmapped.canary.*':
+        '`link`: what broke, `sent`, `refused`, `logged`, `read` or `reported`; the packet; how many rounds were missed. All but `reported` is the guest’s word',
+    },
+  },
+  {
     code: 'log-reader-restarted',
     when: "The reader of the guest's kernel log ended, by an overrun or by force, and another one went on.",
     sample: 'log-reader-restarted',

@@ -36,6 +36,7 @@ export type LoggedEvent = {
   readonly firewall_rule?: { readonly name: string };
   readonly unmapped?: {
     readonly attribution?: string;
+    readonly canary?: { readonly link: string; readonly packet?: string };
     readonly aggregation?: { readonly reason: string };
     readonly complete?: boolean;
     readonly incomplete?: readonly string[];

@@ -14,7 +14,8 @@ const context: EventContext = {
   hypervisor: 'qemu',
   policy: { uid: 'p', name: 'p', version: 'sha256:1' },
 };
-/** A guest whose kernel logs, and tells of whose exec a packet is. */
+
+/** What a guest can do that lacks nothing. */
 export const loggedAndMarked = { logging: true, marks: true };
 /** A command. */
 export const exec = { argv: ['sh', '-c', 'true'], env: {}, workdir: null };
@@ -22,7 +23,7 @@ export const exec = { argv: ['sh', '-c', 'true'], env: {}, workdir: null };
 /** An event as a recorder appends it. */
 export type Recorded = EventBody & { readonly count?: number };
 
-/** A recorder over a list in place of the file, and a clock that stands still until it is moved. */
+/** A recorder over lists in place of the file, one for findings and one for all else, and a clock that stands still. */
 export function recording(
   budget?: EventBudget,
   changes: Partial<EventContext> = {},
@@ -44,7 +45,8 @@ export function recording(
 }
 
 let sequence = 0;
-/** A refused packet as the guest tells of it, each with a sequence number of its own. */
+
+/** A refused packet that the log told of, with a number of its own. */
 export function packet(changes: Partial<DeniedPacketFact> = {}): Fact {
   sequence += 1;
   return {
@@ -80,7 +82,7 @@ export const request = (changes: object = {}): Fact => ({
   hint: 'add one',
   ...changes,
 });
-/** Counters of the fence, all lines logged but `unlogged`. */
+/** Counters of a fence with which those of the kinds agree. */
 export const counted = (counts: Partial<FenceCounts>): FenceCounts => {
   const all: FenceCounts = {
     deniedTcp: 0,
@@ -97,7 +99,7 @@ export const counted = (counts: Partial<FenceCounts>): FenceCounts => {
   };
   return { ...all, logged: all.deniedTcp + all.deniedUdp + all.deniedOther - all.unlogged };
 };
-/** Packets refused, by the sum of `count`. */
+/** The packets that events tell of. */
 export const refused = (events: readonly Recorded[]): number =>
   events
     .filter(
