@@ -33,11 +33,11 @@ kernelTest('sendCanary() is refused by a fence that stands, and is not where the
   for (const canary of canaries) t.is(await sendCanary(namespace, canary), 'not-refused', JSON.stringify(canary));
 });
 
-kernelTest('Canaries.marksExec() is true of a cgroup that the fence knows by its mark, and of no other', async (t) => {
+kernelTest('Canaries.round() tells the mark of a cgroup that the fence knows, and 0 of any other', async (t) => {
   const { account, canaries: watch, cgroups, facts } = await makeFenceWorld(t);
-  t.true(await watch.marksExec({ cgroup: cgroups.folderOf(2), mark: 2 }));
-  t.false(await watch.marksExec({ cgroup: cgroups.folderOf(2), mark: 1 }));
-  t.false(await watch.marksExec({ cgroup: cgroups.folderOf('unmarked'), mark: 1 }));
+  t.like(await watch.round(cgroups.folderOf(2)), { broken: null, mark: 2 });
+  t.like(await watch.round(cgroups.folderOf('unmarked')), { broken: null, mark: 0 });
+  t.like(await watch.round('/sys/fs/cgroup/tapwarden-no-such'), { broken: null, mark: 0 });
   t.like(await account.settle(), { deniedUdp: 0, unknown: [] });
   t.deepEqual(facts, []);
 });
@@ -53,7 +53,7 @@ kernelTest('Canaries takes no line of a workload for its own, wherever it sends 
 
 kernelTest('Canaries.round() finds nothing broken in a fence that stands, under a flood too', async (t) => {
   const { account, canaries: watch, facts, as } = await makeFenceWorld(t);
-  t.deepEqual(await watch.round(), { broken: null, packet: null, detail: '' });
+  t.deepEqual(await watch.round(), { broken: null, packet: null, detail: '', mark: 0 });
   t.deepEqual(facts, []);
   const flood = as(1, 'perl', resolve('supervisor/testdata/flood.pl'), '30000', '500');
   for (let round = 0; round < 3; round += 1) t.is((await watch.round()).broken, null);
@@ -94,8 +94,7 @@ kernelTest('Canaries.round() names the link: a kernel that does not log for othe
 
 kernelTest('Canaries.round() of a fence without log lines tries the refusal alone', async (t) => {
   const { scratch, canaries: watch } = await makeFenceWorld(t, { log: false });
-  t.is((await watch.round()).broken, null);
-  t.false(await watch.marksExec({ cgroup: '/no/such', mark: 1 }));
+  t.like(await watch.round(), { broken: null, mark: null });
   await scratch.run(inNft('delete', 'table', family, name));
   t.is((await watch.round()).broken, 'refused');
 });

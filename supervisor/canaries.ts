@@ -20,12 +20,14 @@ export type CanaryRound = {
   readonly packet: CanaryPacket | null;
   /** What was seen, for a person; empty where nothing is broken. */
   readonly detail: string;
+  /** The exec's mark on the packet that was sent from a cgroup, 0 where it had none; `null` where no line tells. */
+  readonly mark: number | null;
 };
 
-/** The cgroup of an exec, by its directory, and the mark that its packets have. */
-export type ExpectedMark = { readonly cgroup: string; readonly mark: number };
+const unlogged: CanaryRound = { broken: null, packet: null, detail: '', mark: null };
 
-const whole: CanaryRound = { broken: null, packet: null, detail: '' };
+/** The one that is sent from an exec's cgroup, if any is. */
+const markedPacket: CanaryPacket = 'udp4';
 
 /** A round is made anew before it is believed that something broke: under a flood a line may be lost. */
 const attempts = 3;
@@ -56,54 +58,48 @@ export class Canaries {
   }
 
   /**
-   * Whether a packet of an exec's cgroup arrives in the log with the exec's mark. What cannot be seen there cannot be
-   * relied on.
+   * Sends a connect and a datagram over each of IPv4 and IPv6, and says what came of them. With `cgroup`, the directory of an
+   * exec's cgroup, the first datagram is sent from there, and its mark shows whether the kernel tells whose packets are.
    */
-  async marksExec({ cgroup, mark }: ExpectedMark): Promise<boolean> {
-    if (!this.#options.logging) return false;
+  async round(cgroup?: string): Promise<CanaryRound> {
+    let last = unlogged;
     for (let attempt = 0; attempt < attempts; attempt += 1) {
-      const canary = freshCanary('udp', 4);
-      const line = await this.#watched([canary], async () => {
-        await sendCanary(this.#options.namespace, canary, cgroup);
-        await this.#options.settleLog();
-        return this.#lines.get(keyOf(canary.address, canary.port));
-      });
-      // A line that does not come may be lost; a mark that is wrong stays so.
-      if (line !== undefined) return line.mark === canaryBit + mark;
-    }
-    return false;
-  }
-
-  /** Sends a connect and a datagram over each of IPv4 and IPv6, and says what came of them. */
-  async round(): Promise<CanaryRound> {
-    let last = whole;
-    for (let attempt = 0; attempt < attempts; attempt += 1) {
-      last = await this.#roundOnce();
+      last = await this.#roundOnce(cgroup);
       if (last.broken === null) break;
     }
     return last;
   }
 
-  async #roundOnce(): Promise<CanaryRound> {
+  async #roundOnce(cgroup: string | undefined): Promise<CanaryRound> {
     const { namespace, logging, settleLog } = this.#options;
     const canaries = kinds.map(({ protocol, version }) => freshCanary(protocol, version));
     return await this.#watched(canaries, async () => {
       try {
         for (const canary of canaries) {
-          if ((await sendCanary(namespace, canary)) === 'not-refused') {
-            return { broken: 'refused', packet: packetOf(canary), detail: `${nameOf(canary)} was not refused` };
+          const outcome = await sendCanary(namespace, canary, packetOf(canary) === markedPacket ? cgroup : undefined);
+          if (outcome === 'not-refused') {
+            const detail = `${nameOf(canary)} was not refused`;
+            return { ...unlogged, broken: 'refused', packet: packetOf(canary), detail };
           }
         }
       } catch (error) {
-        return { broken: 'sent', packet: null, detail: messageOf(error).split('\n')[0] ?? '' };
+        return { ...unlogged, broken: 'sent', detail: messageOf(error).split('\n')[0] ?? '' };
       }
-      if (!logging) return whole;
+      if (!logging) return unlogged;
       const settled = await settleLog();
-      const missing = canaries.find(({ address, port }) => this.#lines.get(keyOf(address, port)) === undefined);
-      if (missing === undefined) return whole;
+      const lines = canaries.map(({ address, port }) => this.#lines.get(keyOf(address, port)));
+      const marked = lines[canaries.findIndex((canary) => packetOf(canary) === markedPacket)];
+      const seen = { ...unlogged, mark: marked === undefined ? null : (marked.mark ?? 0) & ~canaryBit };
+      const missing = canaries[lines.indexOf(undefined)];
+      if (missing === undefined) return seen;
       return settled
-        ? { broken: 'logged', packet: packetOf(missing), detail: `${nameOf(missing)} was refused and left no line` }
-        : { broken: 'read', packet: null, detail: 'the kernel log could not be read to its end' };
+        ? {
+            ...seen,
+            broken: 'logged',
+            packet: packetOf(missing),
+            detail: `${nameOf(missing)} was refused and left no line`,
+          }
+        : { ...seen, broken: 'read', detail: 'the kernel log could not be read to its end' };
     });
   }
 

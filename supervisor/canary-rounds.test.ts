@@ -4,8 +4,8 @@ import { until } from '../e2e/support/until.ts';
 import type { CanaryRound } from './canaries.ts';
 import { CanaryRounds } from './canary-rounds.ts';
 
-const whole: CanaryRound = { broken: null, packet: null, detail: '' };
-const broken: CanaryRound = { broken: 'logged', packet: 'tcp6', detail: 'a TCP connect left no line' };
+const whole: CanaryRound = { broken: null, packet: null, detail: '', mark: 1 };
+const broken: CanaryRound = { broken: 'logged', packet: 'tcp6', detail: 'a TCP connect left no line', mark: null };
 
 type Made = { readonly rounds: CanaryRounds; readonly sent: GuestMessage[] };
 
@@ -27,7 +27,7 @@ function made(t: ExecutionContext, results: readonly CanaryRound[], acknowledges
 
 test('CanaryRounds.begin() makes a round, and others follow with their results', async (t) => {
   const { rounds, sent } = made(t, [whole, whole, broken, whole]);
-  await rounds.begin();
+  t.is(await rounds.begin(), 1);
   t.deepEqual(sent[0], { kind: 'canary', number: 1, broken: null, packet: null });
   await until(() => sent.length >= 4);
   rounds.stop();

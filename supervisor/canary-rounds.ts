@@ -28,17 +28,19 @@ export class CanaryRounds {
   }
 
   /**
-   * Makes the first round, waits until the host has it, and begins with the others.
+   * Makes the first round, waits until the host has it, and begins with the others. Returns the mark that a packet from
+   * `cgroup`, the directory of an exec's, arrived with; `null` where no line tells.
    *
    * @throws CANARY_MISSED when a packet was not refused or not told of, or the host does not acknowledge it
    */
-  async begin(): Promise<void> {
-    const round = await this.#options.canaries.round();
+  async begin(cgroup?: string): Promise<number | null> {
+    const round = await this.#options.canaries.round(cgroup);
     const seen = this.#acknowledgement();
     this.#tell(round);
     if (round.broken !== null) throw missed(round.detail);
     if (!(await seen)) throw missed(`the host did not acknowledge a canary within ${acknowledgeMs} ms`);
     this.#schedule();
+    return round.mark;
   }
 
   /** Takes the host's word that it has a round. */

@@ -23,6 +23,7 @@ import { FenceAccount } from './fence-account.ts';
 import { loadFence, workloadNamespacePath } from './fence-loader.ts';
 import type { FenceWatch, FenceWatchOptions } from './fence-watch.ts';
 import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
+import { awaitLocalAddress } from './local-address.ts';
 import { Monitor } from './monitor.ts';
 import { place } from './place.ts';
 import { workloadEnvironment } from './workload-environment.ts';
@@ -121,16 +122,17 @@ export class Session {
     });
     this.#account = account;
     await openWorkloadNamespace(run);
+    await awaitLocalAddress(workloadNamespacePath);
     const canaries = new Canaries({
       namespace: workloadNamespacePath,
       logging: fence.log,
       settleLog: async () => await monitor.settle(),
     });
     this.#canaries = canaries;
-    this.#marks = fence.execs !== undefined && (await canaries.marksExec({ cgroup: execCgroup(1), mark: 1 }));
     const send = (round: GuestMessage): void => void this.#send(round);
     this.#rounds = new CanaryRounds({ canaries, intervalMs: message.canaryMs, send });
-    await this.#rounds.begin();
+    // A mark that did not arrive cannot be relied on.
+    this.#marks = (await this.#rounds.begin(fence.execs === undefined ? undefined : execCgroup(1))) === 1;
     this.#proxy = await startGuestProxy(policy, (fact) => this.#fact(fact));
     const setupMs = Number((process.hrtime.bigint() - begun) / 1_000_000n);
     await this.#send({ kind: 'ready', logging: fence.log, marks: this.#marks, setupMs });
