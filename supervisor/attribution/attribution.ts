@@ -1,0 +1,232 @@
+import type { DeniedPacketFact } from '../../channel/index.ts';
+import { AttemptMatcher, type LoggedAttempt, type Verdict } from './attempt-matcher.ts';
+import type { AuditAttempt, AuditExecution } from './audit-event.ts';
+import type { AuditIds } from './audit-rule.ts';
+import { type AuditLoss, type AuditObstacle, AuditTrail } from './audit-trail.ts';
+import { type ClockMark, LogClock } from './log-clock.ts';
+import { monotonicMs } from './monotonic.ts';
+import { type Origin, type OwnAttempt, originOf, type SocketHolders } from './origin.ts';
+import { readImage } from './proc-files.ts';
+import { ProcessEvents } from './process-events.ts';
+import { ProcessTable } from './process-table.ts';
+
+/** What {@link openAttribution} works from. */
+export type AttributionOptions = {
+  /** Audit session ids of the sandbox's execs: exec number `n` has `first + n`. */
+  readonly ids: AuditIds;
+  /** Process whose descendants the workload's processes are. @default this one */
+  readonly root?: number;
+  /** Whether to use the kernel's audit system. @default true */
+  readonly audit?: boolean;
+  /** Where it is written down what was found of the machine's audit settings; absent in a guest. */
+  readonly stateFolder?: string;
+  /** How long a packet waits for its audit record, in milliseconds. @default 40 */
+  readonly waitMs?: number;
+  /** Writes a mark to the kernel log and says when; see {@link LogClock}. Called now and then. */
+  readonly mark?: () => Promise<ClockMark>;
+  /** Finds the holders of a socket that is still open. */
+  readonly findHolders?: (fact: DeniedPacketFact) => Promise<SocketHolders | undefined>;
+};
+
+type Pending = {
+  readonly fact: DeniedPacketFact;
+  readonly line: LoggedAttempt;
+  readonly sinceMs: number;
+  readonly resolve: (origin: Origin) => void;
+};
+
+const defaultWaitMs = 40;
+/** How long a record that fits is held against those of other processes that may still come. */
+const graceMs = 10;
+const tickMs = 5;
+/** How long records and packets are kept for those that come late. */
+const keepMs = 10_000;
+const markEveryMs = 10_000;
+const noLoss: AuditLoss = { missing: 0, overrun: false, disturbed: false };
+/** An audit record's time is in whole milliseconds, and the clocks are read one after the other. */
+const inexactMs = 2;
+
+/**
+ * Begins to watch what the processes of a sandbox do. Call it before the first exec, and give each exec its id, which its
+ * first process writes to `/proc/self/loginuid`.
+ *
+ * It never fails: what the kernel does not offer is done without, and each {@link Origin} says by which way it was found.
+ */
+export async function openAttribution(options: AttributionOptions): Promise<Attribution> {
+  const attribution = new Attribution(options);
+  await attribution.begin();
+  return attribution;
+}
+
+/** Says of each refused packet who sent it. Made by {@link openAttribution}. */
+export class Attribution {
+  readonly #options: AttributionOptions;
+  readonly #matcher = new AttemptMatcher<OwnAttempt>();
+  readonly #clock = new LogClock();
+  readonly #table: ProcessTable;
+  readonly #pending = new Set<Pending>();
+  #trail: AuditTrail | undefined;
+  #obstacle: AuditObstacle | undefined;
+  #events: ProcessEvents | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #lossUntilMs = Number.NEGATIVE_INFINITY;
+  #forgottenMs = 0;
+  #lossSeenMs = 0;
+  #loss: AuditLoss = noLoss;
+  #marking = false;
+
+  constructor(options: AttributionOptions) {
+    this.#options = options;
+    this.#table = new ProcessTable(options.root ?? process.pid);
+  }
+
+  /** Why audit is not used; `undefined` where it is. */
+  get obstacle(): AuditObstacle | undefined {
+    return this.#obstacle;
+  }
+
+  async begin(): Promise<void> {
+    try {
+      this.#events = new ProcessEvents({
+        onEvent: (event) => {
+          this.#table.take(event);
+          if (event.kind === 'exec' && this.#trail === undefined) this.#readImage(event.pid, event.atMs);
+        },
+        onLost: () => this.#table.markLost(),
+      });
+    } catch {
+      // Ancestors of processes that are gone stay unknown.
+    }
+    const { ids, stateFolder } = this.#options;
+    const trail =
+      this.#options.audit === false
+        ? 'off'
+        : await AuditTrail.open({
+            ids,
+            now: monotonicMs,
+            onEvent: (event) => this.#take(event),
+            ...(stateFolder === undefined ? {} : { stateFolder }),
+          });
+    if (typeof trail === 'string') this.#obstacle = trail;
+    else this.#trail = trail;
+    await this.#mark();
+  }
+
+  /**
+   * Who sent a refused packet. `readMs` is when its line was read, in milliseconds of CLOCK_MONOTONIC. With audit the answer
+   * takes up to some tens of milliseconds, in which the record comes; without, it is looked for at once.
+   */
+  async attribute(fact: DeniedPacketFact, readMs = monotonicMs()): Promise<Origin> {
+    const line = this.#matcher.addLine({
+      ...this.#clock.spanOf(Number(fact.monotonic) * 1000, readMs),
+      exec: fact.mark ?? undefined,
+      protocol: fact.protocol,
+      address: fact.destination,
+      port: fact.destinationPort ?? undefined,
+    });
+    if (this.#trail === undefined) return await this.#conclude(fact, line, { kind: 'none' });
+    return await new Promise((resolve) => {
+      this.#pending.add({ fact, line, sinceMs: monotonicMs(), resolve });
+      this.#timer ??= setTimeout(() => this.#tick(), tickMs);
+      if (this.#clock.ageMs(readMs) > markEveryMs) void this.#mark();
+    });
+  }
+
+  /** What was lost of the audit records since the last call; `undefined` where audit is not used. */
+  async takeLoss(): Promise<AuditLoss | undefined> {
+    await this.#noteLoss();
+    const loss = this.#loss;
+    this.#loss = noLoss;
+    return this.#trail === undefined ? undefined : loss;
+  }
+
+  /** Ends the watch; packets that still wait are told of by what is known. */
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    for (const pending of this.#pending) this.#end(pending, this.#matcher.decide(pending.line));
+    this.#events?.close();
+    await this.#trail?.close();
+  }
+
+  #take(event: AuditAttempt | AuditExecution): void {
+    const nowMs = monotonicMs();
+    // The two clocks may part at any time, so their distance is taken anew for each record.
+    const fromMs = event.timeMs - (Date.now() - nowMs) - inexactMs;
+    if (event.kind === 'execute') {
+      const { pid, serial, binary, arguments: argv } = event;
+      if (binary !== undefined) this.#table.execute({ pid, serial, atMs: fromMs, binary, arguments: argv });
+      return;
+    }
+    const exec = event.auid - this.#options.ids.first;
+    if (exec < 0 || event.auid > this.#options.ids.last) return;
+    this.#matcher.addAttempt({ ...event, exec, fromMs, toMs: nowMs });
+  }
+
+  #readImage(pid: number, atMs: number): void {
+    // The kernel tells of every process of the machine.
+    const image = this.#table.find(pid, atMs) === undefined ? undefined : readImage(pid);
+    // Numbers of their own order: by time.
+    if (image !== undefined) this.#table.execute({ pid, serial: atMs, atMs, ...image });
+  }
+
+  #tick(): void {
+    const nowMs = monotonicMs();
+    const waitMs = this.#options.waitMs ?? defaultWaitMs;
+    for (const pending of this.#pending) {
+      const ageMs = nowMs - pending.sinceMs;
+      if (ageMs < graceMs) break;
+      const verdict = this.#matcher.decide(pending.line);
+      if (ageMs >= waitMs || (verdict.kind === 'one' && verdict.level === 'named')) this.#end(pending, verdict);
+    }
+    if (nowMs - this.#forgottenMs > keepMs / 4) {
+      this.#matcher.forget(nowMs - keepMs);
+      this.#forgottenMs = nowMs;
+    }
+    if (nowMs - this.#lossSeenMs > 1000) {
+      this.#lossSeenMs = nowMs;
+      void this.#noteLoss().catch(() => undefined);
+    }
+    this.#timer = this.#pending.size === 0 ? undefined : setTimeout(() => this.#tick(), tickMs);
+  }
+
+  #end(pending: Pending, verdict: Verdict<OwnAttempt>): void {
+    this.#pending.delete(pending);
+    void this.#conclude(pending.fact, pending.line, verdict).then(pending.resolve);
+  }
+
+  async #conclude(fact: DeniedPacketFact, line: LoggedAttempt, verdict: Verdict<OwnAttempt>): Promise<Origin> {
+    const holders = verdict.kind === 'one' ? undefined : await this.#options.findHolders?.(fact);
+    return originOf({
+      fact,
+      atMs: line.toMs,
+      verdict,
+      holders,
+      table: this.#table,
+      hasAudit: this.#trail !== undefined,
+      hasLoss: this.#lossUntilMs > monotonicMs(),
+    });
+  }
+
+  async #noteLoss(): Promise<void> {
+    const loss = await this.#trail?.takeLoss();
+    if (loss === undefined || (loss.missing === 0 && !loss.overrun && !loss.disturbed)) return;
+    this.#lossUntilMs = monotonicMs() + keepMs;
+    this.#loss = {
+      missing: this.#loss.missing + loss.missing,
+      overrun: this.#loss.overrun || loss.overrun,
+      disturbed: this.#loss.disturbed || loss.disturbed,
+    };
+  }
+
+  async #mark(): Promise<void> {
+    if (this.#marking || this.#options.mark === undefined) return;
+    this.#marking = true;
+    try {
+      this.#clock.mark(await this.#options.mark());
+    } catch {
+      // Without marks the times are less exact, and more is ambiguous.
+    } finally {
+      this.#marking = false;
+    }
+  }
+}

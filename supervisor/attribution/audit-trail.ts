@@ -1,0 +1,292 @@
+import { readFileSync } from 'node:fs';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startTimeOf, withLock } from '../../base/index.ts';
+import type { AuditAttempt, AuditExecution } from './audit-event.ts';
+import { AuditReader } from './audit-reader.ts';
+import { readAuditText } from './audit-record.ts';
+import { type AuditIds, asFirst, keyOf, sandboxRules, silencesTasks } from './audit-rule.ts';
+import { AuditError, type AuditSettings, AuditSocket, type AuditStatus } from './audit-socket.ts';
+
+/** Why audit cannot be used; `off` where the caller does not want it. */
+export const auditObstacles = {
+  off: 'it is not wanted',
+  absent: 'the kernel has no audit system, or none for system calls',
+  denied: 'this process may not use it: it needs root in the first user and pid namespace',
+  locked: 'it is locked until the next boot, and takes no rules',
+  'tasks-silenced': 'a rule of the machine says that system calls of no process are recorded (never,task)',
+  'ids-immutable': 'this process has a session id, and the machine forbids to change one',
+} as const;
+
+/** A key of {@link auditObstacles}. */
+export type AuditObstacle = keyof typeof auditObstacles;
+
+/** What an {@link AuditTrail} is opened with. */
+export type AuditTrailOptions = {
+  /** The session ids of this sandbox's execs. */
+  readonly ids: AuditIds;
+  readonly onEvent: (event: AuditAttempt | AuditExecution) => void;
+  /** Milliseconds of CLOCK_MONOTONIC. */
+  readonly now: () => number;
+  /**
+   * Where it is written down what was found of the machine's settings, for whoever has to restore them when this process is
+   * killed. Absent in a guest, whose kernel ends with it.
+   */
+  readonly stateFolder?: string;
+};
+
+/** What was lost of the audit records since the last look. */
+export type AuditLoss = {
+  /** Events of the machine whose numbers never came, and records that the kernel dropped. */
+  readonly missing: number;
+  /** Whether the socket's buffer was full. */
+  readonly overrun: boolean;
+  /** Whether somebody switched audit off, or removed our rules. */
+  readonly disturbed: boolean;
+};
+
+type Settings = Required<AuditSettings>;
+type Owner = { readonly pid: number; readonly start: string };
+type State = { readonly found: Settings; readonly owners: readonly Owner[] };
+
+/** While we need it, and no auditd has its own: a full backlog drops records, which is seen, and stalls no process. */
+const wanted: Settings = { enabled: 1, backlogLimit: 8192, backlogWaitTime: 0 };
+const keyPrefix = 'tapwarden.';
+
+/** The kernel's audit records of one sandbox: rules of its own, added at the start and removed at the end. */
+export class AuditTrail {
+  readonly #options: AuditTrailOptions;
+  readonly #socket: AuditSocket;
+  readonly #reader: AuditReader;
+  readonly #owner: Owner;
+  readonly #rules: readonly Buffer[];
+  readonly #found: Settings;
+  #lostBefore: number;
+  #overrun = false;
+  #disturbed = false;
+  #closing = false;
+
+  private constructor(parts: Parts) {
+    this.#options = parts.options;
+    this.#socket = parts.socket;
+    this.#owner = parts.owner;
+    this.#rules = sandboxRules(parts.options.ids, keyOfOwner(parts.owner));
+    this.#found = parts.status;
+    this.#lostBefore = parts.status.lost;
+    this.#reader = new AuditReader(
+      {
+        onEvent: parts.options.onEvent,
+        onChange: ({ fields }) => {
+          const isOurs = readAuditText(fields.get('key')) === keyOfOwner(parts.owner);
+          const isRemoval = fields.get('op') === 'remove_rule' && isOurs;
+          const isOff = fields.get('op') === 'set' && fields.get('audit_enabled') === '0';
+          if (!this.#closing && (isRemoval || isOff)) this.#disturbed = true;
+        },
+        onOverrun: () => {
+          this.#overrun = true;
+        },
+      },
+      parts.options.now,
+    );
+  }
+
+  /**
+   * Adds the rules, switches audit on where it is off, and reads. Where an auditd runs, nothing but the rules is changed.
+   * What an earlier process left behind that was killed is removed first. Says why not where that cannot be; then nothing
+   * is changed.
+   */
+  static async open(options: AuditTrailOptions): Promise<AuditTrail | AuditObstacle> {
+    let socket: AuditSocket;
+    try {
+      socket = new AuditSocket();
+    } catch {
+      return 'absent';
+    }
+    try {
+      const status = await socket.status();
+      const obstacle = await obstacleOf(socket, status);
+      if (obstacle !== undefined) {
+        socket.close();
+        return obstacle;
+      }
+      const owner = { pid: process.pid, start: (await startTimeOf(process.pid)) ?? '' };
+      const trail = new AuditTrail({ options, socket, owner, status });
+      await trail.#begin(status).catch(async (error: unknown) => {
+        await trail.close();
+        throw error;
+      });
+      return trail;
+    } catch (error) {
+      socket.close();
+      return obstacleOfError(error);
+    }
+  }
+
+  /** What was lost since the last call. */
+  async takeLoss(): Promise<AuditLoss> {
+    const status = await this.#socket.status();
+    const dropped = status.lost - this.#lostBefore;
+    this.#lostBefore = status.lost;
+    const loss = {
+      missing: this.#reader.takeLost() + dropped,
+      overrun: this.#overrun,
+      disturbed: this.#disturbed || status.enabled === 0,
+    };
+    this.#overrun = false;
+    this.#disturbed = false;
+    return loss;
+  }
+
+  /** Removes the rules, and restores what was found unless somebody else needs it. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    for (const rule of this.#rules) await this.#socket.deleteRule(rule).catch(() => undefined);
+    await leave(this.#socket, this.#options.stateFolder, this.#owner, this.#found).catch(() => undefined);
+    this.#reader.close();
+    this.#socket.close();
+  }
+
+  async #begin(status: AuditStatus): Promise<void> {
+    await removeStaleRules(this.#socket);
+    await enter(this.#options.stateFolder, this.#owner, this.#found, async () => {
+      if (status.pid === 0) await this.#socket.set(wanted);
+      else if (status.enabled === 0) await this.#socket.set({ enabled: 1 });
+    });
+    for (const rule of this.#rules) await this.#socket.addRule(asFirst(rule));
+  }
+}
+
+type Parts = {
+  readonly options: AuditTrailOptions;
+  readonly socket: AuditSocket;
+  readonly owner: Owner;
+  readonly status: AuditStatus;
+};
+
+/**
+ * Takes away what killed processes left behind: their rules, and the settings that they changed, if no other process of
+ * ours needs them.
+ */
+export async function reclaimAudit(stateFolder: string): Promise<void> {
+  let socket: AuditSocket;
+  try {
+    socket = new AuditSocket();
+  } catch {
+    return;
+  }
+  try {
+    await removeStaleRules(socket);
+    await leave(socket, stateFolder, undefined, undefined);
+  } finally {
+    socket.close();
+  }
+}
+
+async function obstacleOf(socket: AuditSocket, status: AuditStatus): Promise<AuditObstacle | undefined> {
+  if (status.enabled === 2) return 'locked';
+  const own = readOwnId();
+  if (own === undefined) return 'absent';
+  if (own !== unsetId && (await socket.isIdImmutable())) return 'ids-immutable';
+  return (await socket.listRules()).some(silencesTasks) ? 'tasks-silenced' : undefined;
+}
+
+const unsetId = 0xffffffff;
+
+function readOwnId(): number | undefined {
+  try {
+    return Number(readFileSync('/proc/self/loginuid', 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function obstacleOfError(error: unknown): AuditObstacle {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === 'EPERM' || code === 'EACCES' || code === 'ECONNREFUSED' ? 'denied' : 'absent';
+}
+
+async function removeStaleRules(socket: AuditSocket): Promise<void> {
+  for (const rule of await socket.listRules()) {
+    const owner = ownerOfKey(keyOf(rule) ?? '');
+    if (owner !== undefined && !(await isAlive(owner))) await socket.deleteRule(rule).catch(ignoreGone);
+  }
+}
+
+/** Another start may have removed it at the same time. */
+function ignoreGone(error: unknown): void {
+  if (!(error instanceof AuditError) || error.code !== 'ENOENT') throw error;
+}
+
+function keyOfOwner({ pid, start }: Owner): string {
+  return `${keyPrefix}${pid}.${start}`;
+}
+
+function ownerOfKey(key: string): Owner | undefined {
+  const match = /^tapwarden\.(\d{1,10})\.(\d{1,20})$/.exec(key);
+  return match === null ? undefined : { pid: Number(match[1]), start: match[2] ?? '' };
+}
+
+async function isAlive({ pid, start }: Owner): Promise<boolean> {
+  return (await startTimeOf(pid)) === start;
+}
+
+/** Changes the settings of the machine, as one of perhaps several that need them. */
+async function enter(
+  folder: string | undefined,
+  owner: Owner,
+  found: Settings,
+  change: () => Promise<void>,
+): Promise<void> {
+  if (folder === undefined) return await change();
+  await withState(folder, async (state) => {
+    await change();
+    // What was found first is what is restored last.
+    return { found: state?.found ?? pickSettings(found), owners: [...(state?.owners ?? []), owner] };
+  });
+}
+
+/** Restores the settings when the last one leaves. With an auditd that has come meanwhile they are left to that. */
+async function leave(
+  socket: AuditSocket,
+  folder: string | undefined,
+  owner: Owner | undefined,
+  found: Settings | undefined,
+): Promise<void> {
+  const restore = async (settings: Settings): Promise<void> => {
+    const { pid, enabled } = await socket.status();
+    if (pid === 0 && enabled !== 2) await socket.set(pickSettings(settings));
+  };
+  if (folder === undefined) {
+    if (found !== undefined) await restore(found);
+    return;
+  }
+  await withState(folder, async (state) => {
+    if (state === undefined) return undefined;
+    const owners = state.owners.filter(({ pid, start }) => pid !== owner?.pid || start !== owner.start);
+    if (owners.length > 0) return { ...state, owners };
+    await restore(state.found);
+    return undefined;
+  });
+}
+
+function pickSettings({ enabled, backlogLimit, backlogWaitTime }: Settings): Settings {
+  return { enabled, backlogLimit, backlogWaitTime };
+}
+
+/** Reads the state without those of its owners that are gone, and writes what `body` makes of it; none is no file. */
+async function withState(
+  folder: string,
+  body: (state: State | undefined) => Promise<State | undefined>,
+): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const file = join(folder, 'audit.json');
+  await withLock(join(folder, 'audit.lock'), {}, async () => {
+    const text = await readFile(file, 'utf8').catch(() => undefined);
+    const read = text === undefined ? undefined : (JSON.parse(text) as State);
+    const alive = await Promise.all((read?.owners ?? []).map(async (owner) => ((await isAlive(owner)) ? [owner] : [])));
+    const state = await body(read === undefined ? undefined : { ...read, owners: alive.flat() });
+    if (state === undefined) return await rm(file, { force: true });
+    await writeFile(`${file}.new`, JSON.stringify(state), { mode: 0o600 });
+    await rename(`${file}.new`, file);
+  });
+}

@@ -1,0 +1,210 @@
+import type { DeniedPacketFact } from '../../channel/index.ts';
+import type { Attempt, Level, Verdict } from './attempt-matcher.ts';
+import { readImage, readUid } from './proc-files.ts';
+import type { KnownProcess, ProcessTable } from './process-table.ts';
+
+/** How it was found out who sent a packet, from the best way to none. */
+export const originMethods = ['audit', 'socket', 'proc', 'exec', 'uid', 'unknown'] as const;
+export type OriginMethod = (typeof originMethods)[number];
+
+/** Why no process is named, or why the one that is named is less certain. */
+export const originReasons = [
+  /** Several processes can have sent it, and nothing tells which. */
+  'several-processes',
+  /** Audit runs, and has no record of a call that can have sent it; or fewer records than there are packets. */
+  'no-record',
+  /** Audit records of that time were lost. */
+  'records-lost',
+  /** Audit does not run, and the socket is gone. */
+  'socket-gone',
+  /** Several processes hold the socket. */
+  'shared-socket',
+  /** Packet mark and audit name different execs: the socket was handed on. */
+  'mark-disagrees',
+  /** The socket belongs to another user than the process: it was handed on. */
+  'owner-disagrees',
+  /** The call names no destination, since the socket was connected before; it is the only one that can be meant. */
+  'destination-not-recorded',
+] as const;
+export type OriginReason = (typeof originReasons)[number];
+
+/** What is known of a process. */
+export type OriginProcess = {
+  /** In the first pid namespace of the kernel that the workload runs on. */
+  readonly pid: number;
+  readonly uid: number | null;
+  /** Path of the executable as the process sees it, with ` (deleted)` after it when it is gone. */
+  readonly binary: string | null;
+  readonly arguments: readonly string[];
+  /** Milliseconds from the start of the process to the packet. */
+  readonly ageMs: number | null;
+};
+
+/** Who sent a packet. */
+export type Origin = {
+  readonly method: OriginMethod;
+  readonly confidence: 'high' | 'medium' | 'low';
+  readonly reason: OriginReason | null;
+  /** The exec to which the process belongs. */
+  readonly exec: number | null;
+  readonly process: OriginProcess | null;
+  /** Who started it, from its parent on. */
+  readonly ancestors: readonly OriginProcess[];
+  /** Where no process is named: those between which it could not be decided. */
+  readonly candidates: readonly OriginProcess[];
+  /** Set where they are not the same: the exec in which the socket was made, and that of the process which sent. */
+  readonly conflict: { readonly markExec: number; readonly auditExec: number } | null;
+};
+
+/** Processes of each list that an origin holds at most. */
+export const maxOriginProcesses = 8;
+
+/** A record of audit with what it tells of its process. */
+export type OwnAttempt = Attempt & { readonly uid: number; readonly binary: string | undefined };
+
+/** Processes that hold the socket of a packet, and how they were found. */
+export type SocketHolders = { readonly method: 'socket' | 'proc'; readonly pids: readonly number[] };
+
+/** What is known of a packet's origin. */
+export type Findings = {
+  readonly fact: Pick<DeniedPacketFact, 'uid' | 'mark'>;
+  /** When the packet was logged at the latest, in milliseconds of CLOCK_MONOTONIC. */
+  readonly atMs: number;
+  readonly verdict: Verdict<OwnAttempt>;
+  readonly holders: SocketHolders | undefined;
+  readonly table: ProcessTable;
+  readonly hasAudit: boolean;
+  /** Whether audit records of that time were lost. */
+  readonly hasLoss: boolean;
+};
+
+/** Makes of the findings what can be said, and no more. */
+export function originOf(findings: Findings): Origin {
+  const { verdict, holders } = findings;
+  if (verdict.kind === 'one') return byAudit(findings, verdict.attempt, verdict.level);
+  const [holder] = holders?.pids ?? [];
+  const isPossible =
+    verdict.kind === 'none' || (holder !== undefined && verdict.attempts.some(({ pid }) => pid === holder));
+  if (holders !== undefined && holder !== undefined && holders.pids.length === 1 && isPossible) {
+    return bySocket(findings, holder, holders.method);
+  }
+  return unnamed(findings);
+}
+
+function byAudit(findings: Findings, attempt: OwnAttempt, level: Level): Origin {
+  const { fact, table } = findings;
+  const { mark, uid } = fact;
+  const isForeign = mark !== null && attempt.exec !== mark;
+  const isOwner = uid === null || uid === attempt.uid;
+  const reason = isForeign
+    ? 'mark-disagrees'
+    : !isOwner
+      ? 'owner-disagrees'
+      : findings.hasLoss
+        ? 'records-lost'
+        : level === 'unnamed'
+          ? 'destination-not-recorded'
+          : null;
+  return {
+    method: 'audit',
+    confidence: isForeign || !isOwner ? 'low' : reason === null ? 'high' : 'medium',
+    reason,
+    exec: attempt.exec,
+    process: processOf(findings, attempt),
+    ancestors: ancestorsOf(table, attempt.pid, attempt.fromMs, findings.atMs),
+    candidates: [],
+    conflict: isForeign ? { markExec: mark, auditExec: attempt.exec } : null,
+  };
+}
+
+/** The program is the one of now only if the process has executed no other since. */
+function bySocket({ fact, atMs, table, hasAudit }: Findings, pid: number, method: SocketHolders['method']): Origin {
+  const image = table.imageAt(pid, atMs) ?? (table.hasExecutedSince(pid, atMs) ? undefined : readImage(pid));
+  const known = table.find(pid, atMs);
+  return {
+    method,
+    confidence: method === 'socket' ? 'medium' : 'low',
+    reason: hasAudit ? 'no-record' : null,
+    exec: fact.mark,
+    process: {
+      pid,
+      uid: readUid(pid) ?? null,
+      binary: image?.binary ?? null,
+      arguments: image?.arguments ?? [],
+      ageMs: ageOf(known, atMs),
+    },
+    ancestors: ancestorsOf(table, pid, atMs, atMs),
+    candidates: [],
+    conflict: null,
+  };
+}
+
+function unnamed(findings: Findings): Origin {
+  const { fact, verdict, holders, hasAudit, hasLoss, table, atMs } = findings;
+  const shared = holders !== undefined && holders.pids.length > 1 ? holders.pids : [];
+  const candidates =
+    verdict.kind === 'several'
+      ? verdict.attempts.slice(0, maxOriginProcesses).map((attempt) => processOf(findings, attempt))
+      : shared.slice(0, maxOriginProcesses).map((pid) => ({
+          pid,
+          uid: readUid(pid) ?? null,
+          binary: table.imageAt(pid, atMs)?.binary ?? null,
+          arguments: [],
+          ageMs: ageOf(table.find(pid, atMs), atMs),
+        }));
+  const reason =
+    verdict.kind === 'several'
+      ? 'several-processes'
+      : shared.length > 0
+        ? 'shared-socket'
+        : !hasAudit
+          ? 'socket-gone'
+          : hasLoss
+            ? 'records-lost'
+            : 'no-record';
+  return {
+    method: fact.mark !== null ? 'exec' : fact.uid !== null ? 'uid' : 'unknown',
+    confidence: 'low',
+    reason,
+    exec: fact.mark,
+    process: null,
+    ancestors: [],
+    candidates,
+    conflict: null,
+  };
+}
+
+function processOf({ table, atMs }: Findings, { pid, uid, binary, fromMs, serial }: OwnAttempt): OriginProcess {
+  const image = table.imageBefore({ pid, atMs: fromMs, serial });
+  return {
+    pid,
+    uid,
+    binary: binary ?? null,
+    // Those of another program would be wrong: its execution was not seen.
+    arguments: image !== undefined && isSameBinary(image.binary, binary) ? image.arguments : [],
+    ageMs: ageOf(table.find(pid, fromMs), atMs),
+  };
+}
+
+/** A program may have been deleted since it was started. */
+function isSameBinary(one: string, other: string | undefined): boolean {
+  const suffix = ' (deleted)';
+  return one === other || `${one}${suffix}` === other;
+}
+
+function ancestorsOf(table: ProcessTable, pid: number, fromMs: number, atMs: number): readonly OriginProcess[] {
+  return table
+    .ancestorsOf(pid, fromMs)
+    .slice(0, maxOriginProcesses)
+    .map((known) => ({
+      pid: known.pid,
+      uid: null,
+      binary: known.image?.binary ?? null,
+      arguments: known.image?.arguments ?? [],
+      ageMs: ageOf(known, atMs),
+    }));
+}
+
+function ageOf(known: KnownProcess | undefined, atMs: number): number | null {
+  return known === undefined ? null : Math.max(0, Math.round(atMs - known.startMs));
+}

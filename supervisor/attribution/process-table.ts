@@ -1,0 +1,197 @@
+import type { ProcessEvent } from './process-events.ts';
+
+/** A program that a process executed. */
+export type Image = { readonly binary: string; readonly arguments: readonly string[] };
+
+/** An {@link Image} with the process that executed it. */
+export type Execution = Image & {
+  readonly pid: number;
+  /** Executions of one process are in the order of their numbers. */
+  readonly serial: number;
+  /** Milliseconds of CLOCK_MONOTONIC, up to {@link tickMs} too early. */
+  readonly atMs: number;
+};
+
+/** A process that descends from the root, as far as it is known. */
+export type KnownProcess = {
+  readonly pid: number;
+  readonly parent: number | undefined;
+  /** Milliseconds of CLOCK_MONOTONIC at its fork. */
+  readonly startMs: number;
+};
+
+type Entry = KnownProcess & {
+  endMs: number | undefined;
+  /** When it executed another program, in order. */
+  readonly executedMs: number[];
+  /** Whether no event of its time is missing. */
+  isWhole: boolean;
+};
+
+const maxEntries = 16_384;
+const maxExecutions = 16_384;
+/** Of one process. */
+const maxExecutionsEach = 64;
+const maxAncestors = 16;
+/** A tick of the kernel's clock at 100 Hz, by which an audit record's time is too early at most, and as much again. */
+const tickMs = 20;
+
+/**
+ * The processes that descend from `root`, those that are gone among them: who started whom and when, by the kernel's
+ * process events, and which programs they executed, by audit or by /proc. Bounded: what ended first is forgotten first.
+ *
+ * The two come by different ways, in any order, so they are joined when they are asked for.
+ */
+export class ProcessTable {
+  readonly #root: number;
+  readonly #current = new Map<number, Entry>();
+  /** Those that ended, in the order of their end. */
+  readonly #ended = new Set<Entry>();
+  readonly #executions = new Map<number, Execution[]>();
+  #executionCount = 0;
+
+  constructor(root: number) {
+    this.#root = root;
+  }
+
+  /** Takes what the kernel tells; processes that do not descend from the root are passed over. */
+  take(event: ProcessEvent): void {
+    if (event.kind === 'fork') {
+      const parent = this.#current.get(event.parent);
+      if (parent !== undefined || event.parent === this.#root) this.#add(event.child, event.parent, event.atMs);
+      return;
+    }
+    const entry = this.#current.get(event.pid);
+    if (entry === undefined || entry.endMs !== undefined) return;
+    if (event.kind === 'exec') {
+      entry.executedMs.push(event.atMs);
+      if (entry.executedMs.length > maxExecutionsEach) entry.isWhole = false;
+    } else {
+      entry.endMs = event.atMs;
+      this.#ended.add(entry);
+      this.#forget();
+    }
+  }
+
+  /** Events are missing: what is known of the processes of now may have holes. */
+  markLost(): void {
+    for (const entry of this.#current.values()) entry.isWhole = false;
+  }
+
+  execute(execution: Execution): void {
+    const list = this.#executions.get(execution.pid) ?? [];
+    // The list that was added to last stands last.
+    this.#executions.delete(execution.pid);
+    this.#executions.set(execution.pid, list);
+    list.push(execution);
+    this.#executionCount += 1;
+    if (list.length > maxExecutionsEach) {
+      list.shift();
+      this.#executionCount -= 1;
+    }
+    for (const [pid, oldest] of this.#executions) {
+      if (this.#executionCount <= maxExecutions) break;
+      this.#executionCount -= oldest.length;
+      this.#executions.delete(pid);
+    }
+  }
+
+  /** The process that had this pid at that time, which may be {@link tickMs} too early. */
+  find(pid: number, atMs: number): KnownProcess | undefined {
+    return this.#entryAt(pid, atMs);
+  }
+
+  /** Processes of the root that have not ended, by what is known. */
+  alive(): readonly number[] {
+    return [...this.#current.values()].filter(({ endMs }) => endMs === undefined).map(({ pid }) => pid);
+  }
+
+  /** The program that a process was at that moment, which its record numbers; `undefined` where it is not certain. */
+  imageBefore({
+    pid,
+    atMs,
+    serial,
+  }: {
+    readonly pid: number;
+    readonly atMs: number;
+    readonly serial: number;
+  }): Image | undefined {
+    const entry = this.#entryAt(pid, atMs);
+    const own = this.#executionsOf(pid, entry).findLast((execution) => execution.serial < serial);
+    return own ?? (entry === undefined ? undefined : this.#inherited(entry));
+  }
+
+  /** The program that a process was at a moment of the process events' clock; `undefined` where it is not certain. */
+  imageAt(pid: number, atMs: number): Image | undefined {
+    const entry = this.#entryAt(pid, atMs);
+    return entry === undefined ? undefined : this.#imageAt(entry, atMs);
+  }
+
+  /** Whether a process may have executed another program since that moment. */
+  hasExecutedSince(pid: number, atMs: number): boolean {
+    const entry = this.#entryAt(pid, atMs);
+    return entry === undefined || !entry.isWhole || entry.executedMs.some((ms) => ms > atMs - tickMs);
+  }
+
+  /** The parents of a process, from the nearest on, as they started each other, with what they were when they did. */
+  ancestorsOf(pid: number, atMs: number): readonly (KnownProcess & { readonly image: Image | undefined })[] {
+    const found: (KnownProcess & { readonly image: Image | undefined })[] = [];
+    let child = this.#entryAt(pid, atMs);
+    while (child?.parent !== undefined && found.length < maxAncestors) {
+      const parent = this.#entryAt(child.parent, child.startMs);
+      if (parent === undefined) break;
+      found.push({ ...parent, image: this.#imageAt(parent, child.startMs) });
+      child = parent;
+    }
+    return found;
+  }
+
+  /** What a process goes on with that it did not execute itself. */
+  #inherited(entry: Entry, depth = 0): Image | undefined {
+    const parent = entry.parent === undefined ? undefined : this.#entryAt(entry.parent, entry.startMs);
+    return parent === undefined || depth > maxAncestors ? undefined : this.#imageAt(parent, entry.startMs, depth + 1);
+  }
+
+  /**
+   * What a process was at a moment of the process events' exact clock. The executions have a coarser one, but the same
+   * order, so the n-th of the one is the n-th of the other, if there are as many.
+   */
+  #imageAt(entry: Entry, atMs: number, depth = 0): Image | undefined {
+    const executions = this.#executionsOf(entry.pid, entry);
+    if (!entry.isWhole || executions.length !== entry.executedMs.length) return undefined;
+    const count = entry.executedMs.filter((ms) => ms <= atMs).length;
+    return count === 0 ? this.#inherited(entry, depth) : executions[count - 1];
+  }
+
+  #executionsOf(pid: number, entry: Entry | undefined): readonly Execution[] {
+    const from = (entry?.startMs ?? 0) - tickMs;
+    const to = entry?.endMs ?? Number.POSITIVE_INFINITY;
+    return (this.#executions.get(pid) ?? []).filter(({ atMs }) => atMs >= from && atMs <= to);
+  }
+
+  #entryAt(pid: number, atMs: number): Entry | undefined {
+    const current = this.#current.get(pid);
+    if (current !== undefined && current.startMs <= atMs + tickMs) return current;
+    let before: Entry | undefined;
+    for (const entry of this.#ended) if (entry.pid === pid && entry.startMs <= atMs + tickMs) before = entry;
+    return before;
+  }
+
+  #add(pid: number, parent: number, startMs: number): void {
+    const old = this.#current.get(pid);
+    if (old !== undefined) {
+      old.endMs ??= startMs;
+      this.#ended.add(old);
+    }
+    this.#current.set(pid, { pid, parent, startMs, endMs: undefined, executedMs: [], isWhole: true });
+    this.#forget();
+  }
+
+  #forget(): void {
+    for (const entry of this.#ended) {
+      if (this.#ended.size <= maxEntries && this.#current.size <= maxEntries) return;
+      this.#ended.delete(entry);
+      if (this.#current.get(entry.pid) === entry) this.#current.delete(entry.pid);
+    }
+  }
+}
