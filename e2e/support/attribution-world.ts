@@ -61,7 +61,12 @@ export async function makeAttributionWorld(options: Partial<AttributionOptions> 
   await setLogSwitch('1');
   await makeNetwork(scratch, tag);
   await monitor.settle();
-  const attribution = await openAttribution({ ids: testIds, mark: async () => await marker.write(), ...options });
+  const attribution = await openAttribution({
+    ids: testIds,
+    namespace: `/proc/${scratch.pid}/ns/net`,
+    mark: async () => await marker.write(),
+    ...options,
+  });
   opened.attribution = attribution;
   const children: Child[] = [];
   const startOne: AttributionWorld['start'] = (exec, argv, { id = true } = {}) => {

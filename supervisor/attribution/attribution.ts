@@ -5,10 +5,11 @@ import type { AuditIds } from './audit-rule.ts';
 import { type AuditLoss, type AuditObstacle, AuditTrail } from './audit-trail.ts';
 import { type ClockMark, LogClock } from './log-clock.ts';
 import { monotonicMs } from './monotonic.ts';
-import { type Origin, type OwnAttempt, originOf, type SocketHolders } from './origin.ts';
+import { type Origin, type OwnAttempt, originOf } from './origin.ts';
 import { readImage } from './proc-files.ts';
 import { ProcessEvents } from './process-events.ts';
 import { ProcessTable } from './process-table.ts';
+import { SocketFinder } from './socket-holders.ts';
 
 /** What {@link openAttribution} works from. */
 export type AttributionOptions = {
@@ -24,8 +25,8 @@ export type AttributionOptions = {
   readonly waitMs?: number;
   /** Writes a mark to the kernel log and says when; see {@link LogClock}. Called now and then. */
   readonly mark?: () => Promise<ClockMark>;
-  /** Finds the holders of a socket that is still open. */
-  readonly findHolders?: (fact: DeniedPacketFact) => Promise<SocketHolders | undefined>;
+  /** Path of the workload's network namespace, in which sockets are looked up that are still open. */
+  readonly namespace?: string;
 };
 
 type Pending = {
@@ -64,6 +65,7 @@ export class Attribution {
   readonly #matcher = new AttemptMatcher<OwnAttempt>();
   readonly #clock = new LogClock();
   readonly #table: ProcessTable;
+  readonly #finder: SocketFinder | undefined;
   readonly #pending = new Set<Pending>();
   #trail: AuditTrail | undefined;
   #obstacle: AuditObstacle | undefined;
@@ -78,6 +80,7 @@ export class Attribution {
   constructor(options: AttributionOptions) {
     this.#options = options;
     this.#table = new ProcessTable(options.root ?? process.pid);
+    this.#finder = options.namespace === undefined ? undefined : new SocketFinder(options.namespace);
   }
 
   /** Why audit is not used; `undefined` where it is. */
@@ -145,6 +148,7 @@ export class Attribution {
     clearTimeout(this.#timer);
     for (const pending of this.#pending) this.#end(pending, this.#matcher.decide(pending.line));
     this.#events?.close();
+    await this.#finder?.close();
     await this.#trail?.close();
   }
 
@@ -154,7 +158,8 @@ export class Attribution {
     const fromMs = event.timeMs - (Date.now() - nowMs) - inexactMs;
     if (event.kind === 'execute') {
       const { pid, serial, binary, arguments: argv } = event;
-      if (binary !== undefined) this.#table.execute({ pid, serial, atMs: fromMs, binary, arguments: argv });
+      const image = binary === undefined ? undefined : { binary, arguments: argv };
+      this.#table.execute({ pid, serial, atMs: fromMs, image });
       return;
     }
     const exec = event.auid - this.#options.ids.first;
@@ -162,11 +167,10 @@ export class Attribution {
     this.#matcher.addAttempt({ ...event, exec, fromMs, toMs: nowMs });
   }
 
+  /** The kernel tells of every process of the machine. */
   #readImage(pid: number, atMs: number): void {
-    // The kernel tells of every process of the machine.
-    const image = this.#table.find(pid, atMs) === undefined ? undefined : readImage(pid);
-    // Numbers of their own order: by time.
-    if (image !== undefined) this.#table.execute({ pid, serial: atMs, atMs, ...image });
+    if (this.#table.find(pid, atMs) === undefined) return;
+    this.#table.execute({ pid, serial: atMs, atMs, image: readImage(pid) });
   }
 
   #tick(): void {
@@ -195,7 +199,7 @@ export class Attribution {
   }
 
   async #conclude(fact: DeniedPacketFact, line: LoggedAttempt, verdict: Verdict<OwnAttempt>): Promise<Origin> {
-    const holders = verdict.kind === 'one' ? undefined : await this.#options.findHolders?.(fact);
+    const holders = verdict.kind === 'one' ? undefined : await this.#finder?.find(fact);
     return originOf({
       fact,
       atMs: line.toMs,
@@ -211,6 +215,7 @@ export class Attribution {
     const loss = await this.#trail?.takeLoss();
     if (loss === undefined || (loss.missing === 0 && !loss.overrun && !loss.disturbed)) return;
     this.#lossUntilMs = monotonicMs() + keepMs;
+    this.#table.markLost();
     this.#loss = {
       missing: this.#loss.missing + loss.missing,
       overrun: this.#loss.overrun || loss.overrun,

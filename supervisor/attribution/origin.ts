@@ -83,9 +83,7 @@ export function originOf(findings: Findings): Origin {
   const { verdict, holders } = findings;
   if (verdict.kind === 'one') return byAudit(findings, verdict.attempt, verdict.level);
   const [holder] = holders?.pids ?? [];
-  const isPossible =
-    verdict.kind === 'none' || (holder !== undefined && verdict.attempts.some(({ pid }) => pid === holder));
-  if (holders !== undefined && holder !== undefined && holders.pids.length === 1 && isPossible) {
+  if (holders?.pids.length === 1 && holder !== undefined && canHaveSent(findings, holder)) {
     return bySocket(findings, holder, holders.method);
   }
   return unnamed(findings);
@@ -115,6 +113,12 @@ function byAudit(findings: Findings, attempt: OwnAttempt, level: Level): Origin 
     candidates: [],
     conflict: isForeign ? { markExec: mark, auditExec: attempt.exec } : null,
   };
+}
+
+/** A process that began later has the socket from another one, or a new one with the same port. */
+function canHaveSent({ verdict, table, atMs }: Findings, pid: number): boolean {
+  if (verdict.kind === 'several' && !verdict.attempts.some((attempt) => attempt.pid === pid)) return false;
+  return !table.hasStartedSince(pid, atMs);
 }
 
 /** The program is the one of now only if the process has executed no other since. */

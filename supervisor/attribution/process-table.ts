@@ -3,8 +3,10 @@ import type { ProcessEvent } from './process-events.ts';
 /** A program that a process executed. */
 export type Image = { readonly binary: string; readonly arguments: readonly string[] };
 
-/** An {@link Image} with the process that executed it. */
-export type Execution = Image & {
+/** That a process executed a program. */
+export type Execution = {
+  /** `undefined` where it could not be found out. */
+  readonly image: Image | undefined;
   readonly pid: number;
   /** Executions of one process are in the order of their numbers. */
   readonly serial: number;
@@ -118,13 +120,19 @@ export class ProcessTable {
   }): Image | undefined {
     const entry = this.#entryAt(pid, atMs);
     const own = this.#executionsOf(pid, entry).findLast((execution) => execution.serial < serial);
-    return own ?? (entry === undefined ? undefined : this.#inherited(entry));
+    if (own !== undefined) return own.image;
+    return entry === undefined ? undefined : this.#inherited(entry);
   }
 
   /** The program that a process was at a moment of the process events' clock; `undefined` where it is not certain. */
   imageAt(pid: number, atMs: number): Image | undefined {
     const entry = this.#entryAt(pid, atMs);
     return entry === undefined ? undefined : this.#imageAt(entry, atMs);
+  }
+
+  /** Whether the process that has this pid now was started after that moment. */
+  hasStartedSince(pid: number, atMs: number): boolean {
+    return (this.#current.get(pid)?.startMs ?? 0) > atMs;
   }
 
   /** Whether a process may have executed another program since that moment. */
@@ -154,13 +162,16 @@ export class ProcessTable {
 
   /**
    * What a process was at a moment of the process events' exact clock. The executions have a coarser one, but the same
-   * order, so the n-th of the one is the n-th of the other, if there are as many.
+   * order. The first ones may be missing, from before its audit session began; so they are counted from the end.
    */
   #imageAt(entry: Entry, atMs: number, depth = 0): Image | undefined {
-    const executions = this.#executionsOf(entry.pid, entry);
-    if (!entry.isWhole || executions.length !== entry.executedMs.length) return undefined;
+    if (!entry.isWhole) return undefined;
     const count = entry.executedMs.filter((ms) => ms <= atMs).length;
-    return count === 0 ? this.#inherited(entry, depth) : executions[count - 1];
+    if (count === 0) return this.#inherited(entry, depth);
+    const executions = this.#executionsOf(entry.pid, entry);
+    const execution = executions[executions.length - entry.executedMs.length + count - 1];
+    const isInOrder = execution !== undefined && execution.atMs <= (entry.executedMs[count - 1] ?? 0);
+    return isInOrder ? execution.image : undefined;
   }
 
   #executionsOf(pid: number, entry: Entry | undefined): readonly Execution[] {
