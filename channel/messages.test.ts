@@ -20,6 +20,7 @@ const packet = {
   gid: 0,
   mark: null,
   raw: 'IN= OUT=eth0 …',
+  origin: null,
 } as const;
 const request = {
   kind: 'denied-request',

@@ -135,6 +135,7 @@ const fact = {
   gid: 1000,
   mark: null,
   raw: 'IN= OUT=eth0',
+  origin: null,
 };
 const noCounts = { deniedTcp: 0, deniedUdp: 0, deniedOther: 0, logged: 0, unlogged: 0, direct: 0 };
 

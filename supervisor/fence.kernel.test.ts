@@ -98,6 +98,7 @@ const sctpFact: DeniedPacketFact = {
   gid: null,
   mark: null,
   raw: '',
+  origin: null,
 };
 
 const freshTag = (): string => makeLogTag(Buffer.from(Array.from({ length: 16 }, () => Math.random() * 256)));

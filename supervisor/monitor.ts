@@ -130,5 +130,6 @@ export function deniedPacketFact(
     sequence,
     ...packet,
     raw: line.slice(0, 1024),
+    origin: null,
   };
 }

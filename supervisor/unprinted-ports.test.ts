@@ -20,6 +20,7 @@ const fact = (destination: string, sequence: number): DeniedPacketFact => ({
   gid: 1000,
   mark: null,
   raw: '',
+  origin: null,
 });
 
 /** What nft answers: for each look the packets by `address port`; the second set is empty. */

@@ -50,6 +50,7 @@ function packet(changes: Partial<DeniedPacketFact> = {}): Fact {
     gid: 1000,
     mark: null,
     raw: 'IN= OUT=eth0',
+    origin: null,
     ...changes,
   };
 }

@@ -24,6 +24,7 @@ import {
 } from '../../ocsf/index.ts';
 import { clientGoneStatus, type Outcome } from '../../proxy/index.ts';
 import type { ExecRequest, RunSummary } from '../shared/ipc.ts';
+import { originInput } from './packet-origin.ts';
 
 /** What a recorder writes to, and how it tells the time: epoch milliseconds. */
 export type RecorderOptions = {
@@ -263,6 +264,7 @@ export class Recorder {
         icmp: fact.icmp ?? undefined,
         sequence: fact.sequence,
         rawLine: fact.raw,
+        origin: originInput(fact.origin),
         rule: refuseRule,
         verdict: fact.protocol === 6 ? 'tcp-reset' : 'icmpx-admin-prohibited',
       }),

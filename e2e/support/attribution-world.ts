@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Argv, type Child, start } from '../../base/index.ts';
-import type { DeniedPacketFact } from '../../channel/index.ts';
+import type { DeniedPacketFact, Origin } from '../../channel/index.ts';
 import { applyRuleset, encodeLogPrefix, makeLogTag } from '../../nft/index.ts';
 import {
   type Attribution,
@@ -9,7 +9,6 @@ import {
 } from '../../supervisor/attribution/attribution.ts';
 import { LogMarker } from '../../supervisor/attribution/log-marker.ts';
 import { monotonicMs } from '../../supervisor/attribution/monotonic.ts';
-import type { Origin } from '../../supervisor/attribution/origin.ts';
 import { Monitor } from '../../supervisor/monitor.ts';
 import { readLogSwitch, setLogSwitch } from './log-switch.ts';
 import { makeScratchNamespace, type ScratchNamespace } from './scratch-namespace.ts';

@@ -1,11 +1,11 @@
-import type { DeniedPacketFact } from '../../channel/index.ts';
+import type { DeniedPacketFact, Origin } from '../../channel/index.ts';
 import { AttemptMatcher, type LoggedAttempt, type Verdict } from './attempt-matcher.ts';
 import type { AuditAttempt, AuditExecution } from './audit-event.ts';
 import type { AuditIds } from './audit-rule.ts';
 import { type AuditLoss, type AuditObstacle, AuditTrail } from './audit-trail.ts';
 import { type ClockMark, LogClock } from './log-clock.ts';
 import { monotonicMs } from './monotonic.ts';
-import { type Origin, type OwnAttempt, originOf } from './origin.ts';
+import { type OwnAttempt, originOf } from './origin.ts';
 import { readImage } from './proc-files.ts';
 import { ProcessEvents } from './process-events.ts';
 import { ProcessTable } from './process-table.ts';

@@ -1,3 +1,4 @@
+import { maxProcessText } from '../../channel/index.ts';
 import {
   type AuditRecord,
   auditTypes,
@@ -36,8 +37,6 @@ export type AuditAttempt = Caller & {
 /** A program that was started, with its arguments as the kernel copied them. */
 export type AuditExecution = Caller & { readonly kind: 'execute'; readonly arguments: readonly string[] };
 
-/** Characters of all arguments together. */
-export const maxArgumentText = 4096;
 const maxArguments = 256;
 
 /** Makes one of the records of a system call; `undefined` where they tell of nothing that matters here, or not enough. */
@@ -89,8 +88,8 @@ function readExecution(records: readonly AuditRecord[]): readonly string[] {
   for (const { fields } of all) {
     for (const [key, value] of fields) {
       const index = Number(/^a(\d{1,5})(?:\[\d{1,7}\])?$/.exec(key)?.[1] ?? NaN);
-      if (!(index < maxArguments) || size >= maxArgumentText) continue;
-      const piece = (readAuditText(value) ?? '').slice(0, maxArgumentText - size);
+      if (!(index < maxArguments) || size >= maxProcessText) continue;
+      const piece = (readAuditText(value) ?? '').slice(0, maxProcessText - size);
       found[index] = `${found[index] ?? ''}${piece}`;
       size += piece.length;
     }

@@ -1,63 +1,7 @@
-import type { DeniedPacketFact } from '../../channel/index.ts';
+import { type DeniedPacketFact, maxOriginProcesses, type Origin, type OriginProcess } from '../../channel/index.ts';
 import type { Attempt, Level, Verdict } from './attempt-matcher.ts';
 import { readImage, readUid } from './proc-files.ts';
 import type { KnownProcess, ProcessTable } from './process-table.ts';
-
-/** How it was found out who sent a packet, from the best way to none. */
-export const originMethods = ['audit', 'socket', 'proc', 'exec', 'uid', 'unknown'] as const;
-export type OriginMethod = (typeof originMethods)[number];
-
-/** Why no process is named, or why the one that is named is less certain. */
-export const originReasons = [
-  /** Several processes can have sent it, and nothing tells which. */
-  'several-processes',
-  /** Audit runs, and has no record of a call that can have sent it; or fewer records than there are packets. */
-  'no-record',
-  /** Audit records of that time were lost. */
-  'records-lost',
-  /** Audit does not run, and the socket is gone. */
-  'socket-gone',
-  /** Several processes hold the socket. */
-  'shared-socket',
-  /** Packet mark and audit name different execs: the socket was handed on. */
-  'mark-disagrees',
-  /** The socket belongs to another user than the process: it was handed on. */
-  'owner-disagrees',
-  /** The call names no destination, since the socket was connected before; it is the only one that can be meant. */
-  'destination-not-recorded',
-] as const;
-export type OriginReason = (typeof originReasons)[number];
-
-/** What is known of a process. */
-export type OriginProcess = {
-  /** In the first pid namespace of the kernel that the workload runs on. */
-  readonly pid: number;
-  readonly uid: number | null;
-  /** Path of the executable as the process sees it, with ` (deleted)` after it when it is gone. */
-  readonly binary: string | null;
-  readonly arguments: readonly string[];
-  /** Milliseconds from the start of the process to the packet. */
-  readonly ageMs: number | null;
-};
-
-/** Who sent a packet. */
-export type Origin = {
-  readonly method: OriginMethod;
-  readonly confidence: 'high' | 'medium' | 'low';
-  readonly reason: OriginReason | null;
-  /** The exec to which the process belongs. */
-  readonly exec: number | null;
-  readonly process: OriginProcess | null;
-  /** Who started it, from its parent on. */
-  readonly ancestors: readonly OriginProcess[];
-  /** Where no process is named: those between which it could not be decided. */
-  readonly candidates: readonly OriginProcess[];
-  /** Set where they are not the same: the exec in which the socket was made, and that of the process which sent. */
-  readonly conflict: { readonly markExec: number; readonly auditExec: number } | null;
-};
-
-/** Processes of each list that an origin holds at most. */
-export const maxOriginProcesses = 8;
 
 /** A record of audit with what it tells of its process. */
 export type OwnAttempt = Attempt & { readonly uid: number; readonly binary: string | undefined };

@@ -1,9 +1,8 @@
 import { readFileSync, readlinkSync } from 'node:fs';
+import { maxProcessText } from '../../channel/index.ts';
 import type { Image } from './process-table.ts';
 
 const maxArguments = 256;
-/** Characters of all arguments together. */
-export const maxArgumentText = 4096;
 
 /** The program that a process executes now; `undefined` when it is gone. Its arguments are what it shows as them. */
 export function readImage(pid: number): Image | undefined {
@@ -27,6 +26,6 @@ export function readUid(pid: number): number | undefined {
 
 /** Arguments as the kernel lays them out, each ended by a NUL. */
 export function splitArguments(bytes: Buffer): readonly string[] {
-  const text = bytes.toString('utf8', 0, maxArgumentText).replace(/\0+$/, '');
+  const text = bytes.toString('utf8', 0, maxProcessText).replace(/\0+$/, '');
   return text === '' ? [] : text.split('\0').slice(0, maxArguments);
 }
