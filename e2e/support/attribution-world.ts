@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Argv, type Child, start } from '../../base/index.ts';
 import type { DeniedPacketFact, Origin } from '../../channel/index.ts';
-import { applyRuleset, encodeLogPrefix, makeLogTag } from '../../nft/index.ts';
+import { applyRuleset, makeLogTag } from '../../nft/index.ts';
+import { workloadNet } from '../../supervisor/addresses.ts';
 import {
   type Attribution,
   type AttributionOptions,
@@ -9,6 +10,7 @@ import {
 } from '../../supervisor/attribution/attribution.ts';
 import { LogMarker } from '../../supervisor/attribution/log-marker.ts';
 import { monotonicMs } from '../../supervisor/attribution/monotonic.ts';
+import { fenceRuleset } from '../../supervisor/fence.ts';
 import { Monitor } from '../../supervisor/monitor.ts';
 import { readLogSwitch, setLogSwitch } from './log-switch.ts';
 import { makeScratchNamespace, type ScratchNamespace } from './scratch-namespace.ts';
@@ -121,43 +123,42 @@ export async function makeAttributionWorld(options: Partial<AttributionOptions> 
   };
 }
 
+/** A namespace like a workload's: one link, default routes by it, the fence of the product, and the marks. */
 async function makeNetwork(scratch: ScratchNamespace, tag: string): Promise<void> {
+  const n = workloadNet;
   const script = `
     for scope in all default; do
       echo 0 >/proc/sys/net/ipv6/conf/$scope/accept_dad
       echo 0 >/proc/sys/net/ipv6/conf/$scope/router_solicitations
     done
-    ip link add inner address 02:00:00:00:00:01 type veth peer name outer address 02:00:00:00:00:02
-    ip addr add 10.200.0.2/30 dev inner
-    ip addr add fd00:200::2/126 dev inner nodad
-    ip link set inner addrgenmode none
+    ip link add ${n.workloadLink} address ${n.workloadMac} type veth peer name outer address ${n.supervisorMac}
+    ip link set ${n.workloadLink} addrgenmode none
     ip link set outer addrgenmode none
-    ip link set inner up
+    ip addr add ${n.workloadIp4}/${n.prefix4} dev ${n.workloadLink}
+    ip addr add ${n.workloadIp6}/${n.prefix6} dev ${n.workloadLink} nodad
+    ip link set ${n.workloadLink} up
     ip link set outer up
-    ip neigh add 10.200.0.1 lladdr 02:00:00:00:00:02 nud permanent dev inner
-    ip neigh add fd00:200::1 lladdr 02:00:00:00:00:02 nud permanent dev inner
-    ip route add default via 10.200.0.1
-    ip -6 route add default via fd00:200::1`;
+    ip neigh add ${n.supervisorIp4} lladdr ${n.supervisorMac} nud permanent dev ${n.workloadLink}
+    ip neigh add ${n.supervisorIp6} lladdr ${n.supervisorMac} nud permanent dev ${n.workloadLink}
+    ip route add default via ${n.supervisorIp4}
+    ip -6 route add default via ${n.supervisorIp6}`;
   await scratch.run(['sh', '-euc', script]);
-  const rule = (body: string): { readonly body: string; readonly comment: string } => ({ body, comment: 'test' });
+  await applyRuleset({ run: scratch.run }, fenceRuleset({ tag, direct: [], log: true }));
   await applyRuleset(
     { run: scratch.run },
     {
-      table: { family: 'inet', name: 'tw_attribution' },
+      table: { family: 'inet', name: 'tw_marks' },
       counters: [],
       sets: [],
       chains: [
         {
           name: 'output',
-          hook: { type: 'filter', hook: 'output', priority: 0, policy: 'drop' },
-          rules: [
-            rule('oifname "lo" accept'),
-            rule('icmpv6 type { 133, 135, 136, 143 } drop'),
-            ...[1, 2, 3].map((exec) => rule(`meta skuid ${uidOfExec(exec)} meta mark set ${exec}`)),
-            rule(`log prefix "${encodeLogPrefix({ tag })}" level info flags skuid`),
-            rule('meta l4proto tcp reject with tcp reset'),
-            rule('reject with icmpx admin-prohibited'),
-          ],
+          // Before the fence.
+          hook: { type: 'filter', hook: 'output', priority: -10, policy: 'accept' },
+          rules: [1, 2, 3].map((exec) => ({
+            body: `meta skuid ${uidOfExec(exec)} meta mark set ${exec}`,
+            comment: 'test',
+          })),
         },
       ],
     },

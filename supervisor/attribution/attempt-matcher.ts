@@ -26,19 +26,12 @@ export type LoggedAttempt = Span & {
 
 /** What the records say of a packet. */
 export type Verdict<A extends Attempt> =
-  /** One process alone can have sent it. `level` is the weakest link that was needed; see {@link levels}. */
-  | { readonly kind: 'one'; readonly attempt: A; readonly level: Level }
+  /** One process alone can have sent it, by this record of it, or another. */
+  | { readonly kind: 'one'; readonly attempt: A }
   /** Several can, and nothing tells which. */
   | { readonly kind: 'several'; readonly attempts: readonly A[] }
   /** None can, or there are more packets than records. */
   | { readonly kind: 'none' };
-
-/**
- * How a record may belong to a packet, from the strongest: `named`, by its destination and exec; `unnamed`, by its exec
- * alone, since the call names no destination; `foreign`, by its destination, from another exec than the mark tells of.
- */
-export const levels = ['named', 'unnamed', 'foreign'] as const;
-export type Level = (typeof levels)[number];
 
 /** More packets than this that may be each other's are not told apart. */
 const maxTogether = 64;
@@ -53,6 +46,9 @@ type Together<A> = ReadonlyMap<Line<A>, readonly A[]>;
  * record stands for one packet at most, and each packet needs a record of its own. So a process is named only if the
  * packets at hand can be given to records in no way in which this packet is another process's. With more packets than
  * records, something sent a packet of which audit does not tell, and nothing is concluded.
+ *
+ * The records of the exec that the packet's mark tells of come first. Only where they do not suffice those of other execs
+ * count, to which a socket may have been handed.
  */
 export class AttemptMatcher<A extends Attempt> {
   /** By destination, twice: with its port and without, for packets of protocols that have none. */
@@ -75,16 +71,22 @@ export class AttemptMatcher<A extends Attempt> {
     return line;
   }
 
-  /** Who sent a packet that was added, by all that is known now. */
-  decide(logged: LoggedAttempt): Verdict<A> {
+  /** Who sent a packet that was added, by all that is known now. `foreign` is whether records of other execs count at last. */
+  decide(logged: LoggedAttempt, foreign = true): Verdict<A> {
     const line = logged as Line<A>;
-    for (const level of levels) {
-      const verdict = this.#decideAt(line, level);
-      if (verdict.kind === 'one') line.settled = verdict.attempt;
-      // Where there are several, weaker links would only add to them.
-      if (verdict.kind !== 'none') return verdict;
-    }
-    return { kind: 'none' };
+    const verdict = this.#decideAmong(line, false);
+    return verdict.kind === 'none' && foreign ? this.#decideAmong(line, true) : verdict;
+  }
+
+  /** Keeps a verdict that was told: what other packets may be follows from it. */
+  settle(logged: LoggedAttempt, verdict: Verdict<A>): void {
+    if (verdict.kind === 'one') (logged as Line<A>).settled = verdict.attempt;
+  }
+
+  /** Whether other processes than that of `attempt` have tried the destination of a packet of late. */
+  isContested({ address, port }: LoggedAttempt, attempt: A): boolean {
+    const all = this.#named.get(keyOf(address, port))?.since(Number.NEGATIVE_INFINITY) ?? [];
+    return all.some(({ pid }) => pid !== attempt.pid);
   }
 
   /** Forgets what ended before that time. */
@@ -99,15 +101,15 @@ export class AttemptMatcher<A extends Attempt> {
     this.#lines.forget(beforeMs);
   }
 
-  #decideAt(line: Line<A>, level: Level): Verdict<A> {
-    const own = this.#attemptsOf(line, level);
+  #decideAmong(line: Line<A>, foreign: boolean): Verdict<A> {
+    const own = this.#attemptsOf(line, foreign);
     if (own.length === 0) return { kind: 'none' };
-    const { lines, isWhole } = this.#together(line, level);
+    const { lines, isWhole } = this.#together(line, foreign);
     const byProcess = groupByProcess(own);
     if (!isWhole) {
       const all = new Set([...lines.values()].flat());
       const isOne = groupByProcess([...all]).length === 1 && all.size >= lines.size;
-      return isOne && own[0] !== undefined ? { kind: 'one', attempt: own[0], level } : several(byProcess);
+      return isOne && own[0] !== undefined ? { kind: 'one', attempt: own[0] } : several(byProcess);
     }
     if (!canAllHave(lines)) return { kind: 'none' };
     // For each process in turn: can all packets have records if this one is that of the process?
@@ -116,46 +118,46 @@ export class AttemptMatcher<A extends Attempt> {
     );
     const [first] = possible;
     if (first === undefined) return { kind: 'none' };
-    return possible.length === 1 ? { kind: 'one', attempt: first, level } : { kind: 'several', attempts: possible };
+    return possible.length === 1 ? { kind: 'one', attempt: first } : { kind: 'several', attempts: possible };
   }
 
-  #attemptsOf(line: Line<A>, level: Level): readonly A[] {
+  #attemptsOf(line: Line<A>, foreign: boolean): readonly A[] {
     const since = line.protocol === sctp ? Number.NEGATIVE_INFINITY : line.fromMs;
     const isOwn = ({ exec }: A): boolean => line.exec === undefined || exec === line.exec;
     const named = (this.#named.get(keyOf(line.address, line.port))?.since(since) ?? []).filter(
-      (attempt) => (level === 'foreign' || isOwn(attempt)) && canBe(line, attempt),
+      (attempt) => (foreign || isOwn(attempt)) && canBe(line, attempt),
     );
-    if (level === 'named') return settledAmong(line, named);
     const unnamed = this.#unnamed.since(since).filter((attempt) => isOwn(attempt) && canBe(line, attempt));
     return settledAmong(line, [...named, ...unnamed]);
   }
 
   /** The packets that compete for the records of this one, and for those of each other, with their own records. */
-  #together(line: Line<A>, level: Level): { readonly lines: Together<A>; readonly isWhole: boolean } {
-    const found = new Map<Line<A>, readonly A[]>();
-    const queue = [line];
-    for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
-      if (found.has(next)) continue;
-      const own = this.#attemptsOf(next, level);
-      found.set(next, own);
-      if (found.size > maxTogether) return { lines: found, isWhole: false };
-      const wanted = new Set(own);
-      const since = own.reduce((min, { fromMs }) => Math.min(min, fromMs), Number.POSITIVE_INFINITY);
-      for (const other of this.#competitors(next, level, since)) {
-        if (!found.has(other) && this.#attemptsOf(other, level).some((attempt) => wanted.has(attempt)))
-          queue.push(other);
+  #together(line: Line<A>, foreign: boolean): { readonly lines: Together<A>; readonly isWhole: boolean } {
+    const found = new Map<Line<A>, readonly A[]>([[line, this.#attemptsOf(line, foreign)]]);
+    const seen = new Set<A>();
+    const isOwn = (other: Line<A>, attempt: A): boolean => found.get(other)?.includes(attempt) ?? false;
+    for (const attempts of found.values()) {
+      for (const attempt of attempts) {
+        if (seen.has(attempt)) continue;
+        seen.add(attempt);
+        for (const other of this.#linesFor(attempt)) {
+          if (found.has(other) || !canBe(other, attempt)) continue;
+          found.set(other, this.#attemptsOf(other, foreign));
+          // Its exec may be another one, or it has a record of its own already.
+          if (!isOwn(other, attempt)) found.delete(other);
+          else if (found.size > maxTogether) return { lines: found, isWhole: false };
+        }
       }
     }
     return { lines: found, isWhole: true };
   }
 
-  #competitors(line: Line<A>, level: Level, since: number): readonly Line<A>[] {
-    // A call that names no destination may be that of a packet to anywhere.
-    if (level !== 'named' && this.#unnamed.size > 0) return this.#lines.since(since);
-    const same = this.#linesTo.get(keyOf(line.address, line.port))?.since(since) ?? [];
-    if (line.port === undefined) return same;
-    const portless = this.#linesTo.get(keyOf(line.address, undefined))?.since(since) ?? [];
-    return [...same, ...portless.filter(({ port }) => port === undefined)];
+  /** The packets to a record's destination, or to any where it names none, of the time of its call. */
+  #linesFor({ destination, fromMs, toMs }: A): readonly Line<A>[] {
+    if (destination === undefined) return this.#lines.between(fromMs, toMs);
+    const { address, port } = destination;
+    const portless = (this.#linesTo.get(address)?.since(fromMs) ?? []).filter((line) => line.port === undefined);
+    return [...(this.#linesTo.get(keyOf(address, port))?.between(fromMs, toMs) ?? []), ...portless];
   }
 }
 

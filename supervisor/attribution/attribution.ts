@@ -75,7 +75,13 @@ export class Attribution {
   #forgottenMs = 0;
   #lossSeenMs = 0;
   #loss: AuditLoss = noLoss;
-  #marking = false;
+  #isMarking = false;
+  #isCatchingUp = false;
+  #isCatchingEvents = false;
+  /** All process events from before this moment have been read. */
+  #eventsMs = Number.NEGATIVE_INFINITY;
+  /** All records from before this moment have been read. */
+  #caughtUpMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: AttributionOptions) {
     this.#options = options;
@@ -176,11 +182,19 @@ export class Attribution {
   #tick(): void {
     const nowMs = monotonicMs();
     const waitMs = this.#options.waitMs ?? defaultWaitMs;
+    if (!this.#isCatchingEvents) void this.#catchUpEvents();
     for (const pending of this.#pending) {
+      // Events that are read late would name the wrong parents, or those of another process of the same number.
+      if (this.#eventsMs < pending.sinceMs) break;
       const ageMs = nowMs - pending.sinceMs;
       if (ageMs < graceMs) break;
-      const verdict = this.#matcher.decide(pending.line);
-      if (ageMs >= waitMs || (verdict.kind === 'one' && verdict.level === 'named')) this.#end(pending, verdict);
+      if (ageMs < waitMs || this.#caughtUpMs < pending.sinceMs + waitMs) {
+        const verdict = this.#matcher.decide(pending.line, false);
+        if (this.#isEarly(pending.line, verdict, nowMs)) this.#end(pending, verdict);
+        else if (ageMs >= waitMs) void this.#catchUp();
+      } else {
+        this.#end(pending, this.#matcher.decide(pending.line));
+      }
     }
     if (nowMs - this.#forgottenMs > keepMs / 4) {
       this.#matcher.forget(nowMs - keepMs);
@@ -193,13 +207,47 @@ export class Attribution {
     this.#timer = this.#pending.size === 0 ? undefined : setTimeout(() => this.#tick(), tickMs);
   }
 
+  /**
+   * Whether a verdict need not wait for the records of others: its record names the destination, to which nobody else went,
+   * and the lines of its time have been read.
+   */
+  #isEarly(line: LoggedAttempt, verdict: Verdict<OwnAttempt>, nowMs: number): boolean {
+    if (verdict.kind !== 'one' || verdict.attempt.destination === undefined) return false;
+    return nowMs - verdict.attempt.toMs >= graceMs && !this.#matcher.isContested(line, verdict.attempt);
+  }
+
+  async #catchUpEvents(): Promise<void> {
+    this.#isCatchingEvents = true;
+    const begunMs = monotonicMs();
+    await this.#events?.passBarrier();
+    this.#eventsMs = begunMs;
+    this.#isCatchingEvents = false;
+  }
+
+  /**
+   * Under load records come late, in the kernel's queue or ours. So nobody concludes that there is none before a record has
+   * come that was made afterwards. Where none comes in time, it is lost for all that we know.
+   */
+  async #catchUp(): Promise<void> {
+    if (this.#trail === undefined || this.#isCatchingUp) return;
+    this.#isCatchingUp = true;
+    const begunMs = monotonicMs();
+    const passed = await this.#trail.passBarrier();
+    if (!passed) this.#lossUntilMs = monotonicMs() + keepMs;
+    this.#caughtUpMs = begunMs;
+    this.#isCatchingUp = false;
+  }
+
   #end(pending: Pending, verdict: Verdict<OwnAttempt>): void {
     this.#pending.delete(pending);
+    this.#matcher.settle(pending.line, verdict);
     void this.#conclude(pending.fact, pending.line, verdict).then(pending.resolve);
   }
 
   async #conclude(fact: DeniedPacketFact, line: LoggedAttempt, verdict: Verdict<OwnAttempt>): Promise<Origin> {
     const holders = verdict.kind === 'one' ? undefined : await this.#finder?.find(fact);
+    // Whether a holder has executed another program meanwhile shows in the events up to now.
+    if (holders !== undefined) await this.#events?.passBarrier();
     return originOf({
       fact,
       atMs: line.toMs,
@@ -224,14 +272,14 @@ export class Attribution {
   }
 
   async #mark(): Promise<void> {
-    if (this.#marking || this.#options.mark === undefined) return;
-    this.#marking = true;
+    if (this.#isMarking || this.#options.mark === undefined) return;
+    this.#isMarking = true;
     try {
       this.#clock.mark(await this.#options.mark());
     } catch {
       // Without marks the times are less exact, and more is ambiguous.
     } finally {
-      this.#marking = false;
+      this.#isMarking = false;
     }
   }
 }

@@ -19,6 +19,8 @@ export type AuditReaderEvents = {
   readonly onEvent: (event: AuditAttempt | AuditExecution) => void;
   /** A record of a change of the audit system, as `op=remove_rule key="…"`. */
   readonly onChange: (record: AuditRecord) => void;
+  /** The text of a record that a program wrote. */
+  readonly onText: (text: string) => void;
   /** The kernel had no room for records of ours: they are lost. */
   readonly onOverrun: () => void;
 };
@@ -88,6 +90,7 @@ export class AuditReader {
       return;
     }
     if (record.type === auditTypes.configChange) this.#events.onChange(record);
+    if (record.type === auditTypes.user) this.#events.onText(record.fields.get('msg')?.replaceAll("'", '') ?? '');
     const records = this.#open.get(record.serial);
     if (records !== undefined) records.push(record);
     else this.#open.set(record.serial, [record]);

@@ -10,6 +10,7 @@ import { isIPv6 } from 'node:net';
 export const auditTypes = {
   get: 1000,
   set: 1001,
+  user: 1005,
   addRule: 1011,
   deleteRule: 1012,
   listRules: 1013,

@@ -128,6 +128,11 @@ export class AuditSocket {
     return rules;
   }
 
+  /** Has the kernel make a record of this text, a word without spaces or quotes. @throws AuditError */
+  async write(text: string): Promise<void> {
+    await this.#order(auditTypes.user, Buffer.from(`${text}\0`));
+  }
+
   close(): void {
     this.#failAll(new AuditError('ECANCELED'));
     this.#socket.close();

@@ -52,6 +52,7 @@ type State = { readonly found: Settings; readonly owners: readonly Owner[] };
 /** While we need it, and no auditd has its own: a full backlog drops records, which is seen, and stalls no process. */
 const wanted: Settings = { enabled: 1, backlogLimit: 8192, backlogWaitTime: 0 };
 const keyPrefix = 'tapwarden.';
+const barrierTimeoutMs = 2000;
 
 /** The kernel's audit records of one sandbox: rules of its own, added at the start and removed at the end. */
 export class AuditTrail {
@@ -62,6 +63,8 @@ export class AuditTrail {
   readonly #rules: readonly Buffer[];
   readonly #found: Settings;
   #lostBefore: number;
+  readonly #barriers = new Map<string, (passed: boolean) => void>();
+  #barrierCount = 0;
   #overrun = false;
   #disturbed = false;
   #closing = false;
@@ -82,6 +85,7 @@ export class AuditTrail {
           const isOff = fields.get('op') === 'set' && fields.get('audit_enabled') === '0';
           if (!this.#closing && (isRemoval || isOff)) this.#disturbed = true;
         },
+        onText: (text) => this.#barriers.get(text)?.(true),
         onOverrun: () => {
           this.#overrun = true;
         },
@@ -104,7 +108,7 @@ export class AuditTrail {
     }
     try {
       const status = await socket.status();
-      const obstacle = await obstacleOf(socket, status);
+      const obstacle = await obstacleOf(socket, status, readOwnId());
       if (obstacle !== undefined) {
         socket.close();
         return obstacle;
@@ -120,6 +124,25 @@ export class AuditTrail {
       socket.close();
       return obstacleOfError(error);
     }
+  }
+
+  /**
+   * Resolves when all records have been read that the kernel made before the call; `false` when that cannot be known. The
+   * kernel's queue keeps its order, so a record that we have it make ourselves comes after them.
+   */
+  async passBarrier(): Promise<boolean> {
+    this.#barrierCount += 1;
+    const text = `tapwarden-mark.${this.#owner.pid}.${this.#barrierCount}`;
+    return await new Promise<boolean>((resolve) => {
+      const end = (passed: boolean): void => {
+        clearTimeout(timer);
+        this.#barriers.delete(text);
+        resolve(passed);
+      };
+      const timer = setTimeout(() => end(false), barrierTimeoutMs);
+      this.#barriers.set(text, end);
+      this.#socket.write(text).catch(() => end(false));
+    });
   }
 
   /** What was lost since the last call. */
@@ -140,6 +163,7 @@ export class AuditTrail {
   /** Removes the rules, and restores what was found unless somebody else needs it. */
   async close(): Promise<void> {
     this.#closing = true;
+    for (const end of this.#barriers.values()) end(false);
     for (const rule of this.#rules) await this.#socket.deleteRule(rule).catch(() => undefined);
     await leave(this.#socket, this.#options.stateFolder, this.#owner, this.#found).catch(() => undefined);
     this.#reader.close();
@@ -182,11 +206,15 @@ export async function reclaimAudit(stateFolder: string): Promise<void> {
   }
 }
 
-async function obstacleOf(socket: AuditSocket, status: AuditStatus): Promise<AuditObstacle | undefined> {
+/** Why audit cannot be used although the kernel has it. `ownId` is the session id of this process, if there are any. */
+export async function obstacleOf(
+  socket: Pick<AuditSocket, 'isIdImmutable' | 'listRules'>,
+  status: AuditStatus,
+  ownId: number | undefined,
+): Promise<AuditObstacle | undefined> {
   if (status.enabled === 2) return 'locked';
-  const own = readOwnId();
-  if (own === undefined) return 'absent';
-  if (own !== unsetId && (await socket.isIdImmutable())) return 'ids-immutable';
+  if (ownId === undefined) return 'absent';
+  if (ownId !== unsetId && (await socket.isIdImmutable())) return 'ids-immutable';
   return (await socket.listRules()).some(silencesTasks) ? 'tasks-silenced' : undefined;
 }
 

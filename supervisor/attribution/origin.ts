@@ -1,13 +1,15 @@
 import { type DeniedPacketFact, maxOriginProcesses, type Origin, type OriginProcess } from '../../channel/index.ts';
-import type { Attempt, Level, Verdict } from './attempt-matcher.ts';
-import { readImage, readUid } from './proc-files.ts';
-import type { KnownProcess, ProcessTable } from './process-table.ts';
+import type { Attempt, Verdict } from './attempt-matcher.ts';
+import type { Image, KnownProcess, ProcessTable } from './process-table.ts';
 
 /** A record of audit with what it tells of its process. */
 export type OwnAttempt = Attempt & { readonly uid: number; readonly binary: string | undefined };
 
 /** Processes that hold the socket of a packet, and how they were found. */
-export type SocketHolders = { readonly method: 'socket' | 'proc'; readonly pids: readonly number[] };
+export type SocketHolders = { readonly method: 'socket' | 'proc'; readonly holders: readonly Holder[] };
+
+/** A process that holds a socket, as it was when that was found. */
+export type Holder = { readonly pid: number; readonly uid: number | undefined; readonly image: Image | undefined };
 
 /** What is known of a packet's origin. */
 export type Findings = {
@@ -25,15 +27,15 @@ export type Findings = {
 /** Makes of the findings what can be said, and no more. */
 export function originOf(findings: Findings): Origin {
   const { verdict, holders } = findings;
-  if (verdict.kind === 'one') return byAudit(findings, verdict.attempt, verdict.level);
-  const [holder] = holders?.pids ?? [];
-  if (holders?.pids.length === 1 && holder !== undefined && canHaveSent(findings, holder)) {
+  if (verdict.kind === 'one') return byAudit(findings, verdict.attempt);
+  const [holder] = holders?.holders ?? [];
+  if (holders?.holders.length === 1 && holder !== undefined && canHaveSent(findings, holder.pid)) {
     return bySocket(findings, holder, holders.method);
   }
   return unnamed(findings);
 }
 
-function byAudit(findings: Findings, attempt: OwnAttempt, level: Level): Origin {
+function byAudit(findings: Findings, attempt: OwnAttempt): Origin {
   const { fact, table } = findings;
   const { mark, uid } = fact;
   const isForeign = mark !== null && attempt.exec !== mark;
@@ -44,7 +46,7 @@ function byAudit(findings: Findings, attempt: OwnAttempt, level: Level): Origin 
       ? 'owner-disagrees'
       : findings.hasLoss
         ? 'records-lost'
-        : level === 'unnamed'
+        : attempt.destination === undefined
           ? 'destination-not-recorded'
           : null;
   return {
@@ -66,8 +68,9 @@ function canHaveSent({ verdict, table, atMs }: Findings, pid: number): boolean {
 }
 
 /** The program is the one of now only if the process has executed no other since. */
-function bySocket({ fact, atMs, table, hasAudit }: Findings, pid: number, method: SocketHolders['method']): Origin {
-  const image = table.imageAt(pid, atMs) ?? (table.hasExecutedSince(pid, atMs) ? undefined : readImage(pid));
+function bySocket({ fact, atMs, table, hasAudit }: Findings, holder: Holder, method: SocketHolders['method']): Origin {
+  const { pid } = holder;
+  const image = table.imageAt(pid, atMs) ?? (table.hasExecutedSince(pid, atMs) ? undefined : holder.image);
   const known = table.find(pid, atMs);
   return {
     method,
@@ -76,7 +79,7 @@ function bySocket({ fact, atMs, table, hasAudit }: Findings, pid: number, method
     exec: fact.mark,
     process: {
       pid,
-      uid: readUid(pid) ?? null,
+      uid: holder.uid ?? null,
       binary: image?.binary ?? null,
       arguments: image?.arguments ?? [],
       ageMs: ageOf(known, atMs),
@@ -89,13 +92,13 @@ function bySocket({ fact, atMs, table, hasAudit }: Findings, pid: number, method
 
 function unnamed(findings: Findings): Origin {
   const { fact, verdict, holders, hasAudit, hasLoss, table, atMs } = findings;
-  const shared = holders !== undefined && holders.pids.length > 1 ? holders.pids : [];
+  const shared = holders !== undefined && holders.holders.length > 1 ? holders.holders : [];
   const candidates =
     verdict.kind === 'several'
       ? verdict.attempts.slice(0, maxOriginProcesses).map((attempt) => processOf(findings, attempt))
-      : shared.slice(0, maxOriginProcesses).map((pid) => ({
+      : shared.slice(0, maxOriginProcesses).map(({ pid, uid }) => ({
           pid,
-          uid: readUid(pid) ?? null,
+          uid: uid ?? null,
           binary: table.imageAt(pid, atMs)?.binary ?? null,
           arguments: [],
           ageMs: ageOf(table.find(pid, atMs), atMs),

@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import { encodeMessage, netlinkTypes, parseMessages } from '../../nft/netlink-message.ts';
 
@@ -10,7 +11,9 @@ export type ProcessEvent =
   /** `parent` and `child` are processes, not threads. */
   | { readonly kind: 'fork'; readonly atMs: number; readonly parent: number; readonly child: number }
   | { readonly kind: 'exec'; readonly atMs: number; readonly pid: number }
-  | { readonly kind: 'exit'; readonly atMs: number; readonly pid: number };
+  | { readonly kind: 'exit'; readonly atMs: number; readonly pid: number }
+  /** It has set its name. */
+  | { readonly kind: 'name'; readonly atMs: number; readonly pid: number };
 
 const connectorProtocol = 11;
 /** CN_IDX_PROC and CN_VAL_PROC */
@@ -21,7 +24,9 @@ const ignore = 2;
 const headerBytes = 20;
 const bufferBytes = 4 * 1024 * 1024;
 const datagramBytes = 4096;
-const kinds = { fork: 0x1, exec: 0x2, exit: 0x80000000 } as const;
+const ownName = '/proc/self/comm';
+const barrierTimeoutMs = 2000;
+const kinds = { fork: 0x1, exec: 0x2, name: 0x200, exit: 0x80000000 } as const;
 
 /** What a {@link ProcessEvents} tells of. */
 export type ProcessEventsOptions = {
@@ -40,6 +45,7 @@ export class ProcessEvents {
   readonly #options: ProcessEventsOptions;
   /** The next number of each processor, which counts its own events. */
   readonly #next = new Map<number, number>();
+  readonly #barriers: ((passed: boolean) => void)[] = [];
 
   constructor(options: ProcessEventsOptions) {
     this.#options = options;
@@ -56,7 +62,28 @@ export class ProcessEvents {
     this.#order(listen);
   }
 
+  /**
+   * Resolves when all events have been read of what happened before the call; `false` when that cannot be known. Events are
+   * queued as they happen, so one that we cause ourselves comes after them: this process sets its name, to what it is.
+   */
+  async passBarrier(): Promise<boolean> {
+    return await new Promise<boolean>((resolve) => {
+      const end = (passed: boolean): void => {
+        clearTimeout(timer);
+        resolve(passed);
+      };
+      const timer = setTimeout(() => end(false), barrierTimeoutMs);
+      this.#barriers.push(end);
+      try {
+        writeFileSync(ownName, readFileSync(ownName));
+      } catch {
+        end(false);
+      }
+    });
+  }
+
   close(): void {
+    for (const end of this.#barriers) end(false);
     this.#order(ignore);
     this.#socket.close();
   }
@@ -79,7 +106,9 @@ export class ProcessEvents {
       const lost = next === undefined ? 0 : (message.sequence - next) >>> 0;
       // A step back is no loss: numbers may come out of order when the kernel changes processors in between.
       if (lost > 0 && lost < 0x80000000) this.#options.onLost(lost);
-      if (message.event !== undefined) this.#options.onEvent(message.event);
+      const { event } = message;
+      if (event?.kind === 'name' && event.pid === process.pid) this.#barriers.shift()?.(true);
+      if (event !== undefined) this.#options.onEvent(event);
     }
   }
 }
@@ -103,6 +132,7 @@ function eventOf(kind: number, atMs: number, word: (index: number) => number): P
   if (kind === kinds.fork)
     return word(2) === word(3) ? { kind: 'fork', atMs, parent: word(1), child: word(3) } : undefined;
   if (kind === kinds.exec) return { kind: 'exec', atMs, pid: word(1) };
+  if (kind === kinds.name && word(0) === word(1)) return { kind: 'name', atMs, pid: word(1) };
   if (kind === kinds.exit && word(0) === word(1)) return { kind: 'exit', atMs, pid: word(1) };
   return undefined;
 }

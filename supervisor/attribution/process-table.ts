@@ -63,6 +63,7 @@ export class ProcessTable {
       if (parent !== undefined || event.parent === this.#root) this.#add(event.child, event.parent, event.atMs);
       return;
     }
+    if (event.kind === 'name') return;
     const entry = this.#current.get(event.pid);
     if (entry === undefined || entry.endMs !== undefined) return;
     if (event.kind === 'exec') {

@@ -3,6 +3,7 @@ import { isIPv4 } from 'node:net';
 import { inNetworkNamespace } from '../../base/index.ts';
 import type { DeniedPacketFact } from '../../channel/index.ts';
 import type { SocketHolders } from './origin.ts';
+import { readImage, readUid } from './proc-files.ts';
 import { parseSocketTable, socketTables } from './proc-net.ts';
 import { type ListedSocket, SocketDiag } from './socket-diag.ts';
 
@@ -51,7 +52,9 @@ export class SocketFinder {
     const sockets = (listed ?? (await this.#listByProc(packet))).filter((socket) => canBeOf(socket, packet));
     const inodes = new Set(sockets.map(({ inode }) => inode).filter((inode) => inode !== 0));
     const pids = inodes.size === 0 ? [] : holdersOf(inodes);
-    return pids.length === 0 ? undefined : { method, pids };
+    return pids.length === 0
+      ? undefined
+      : { method, holders: pids.map((pid) => ({ pid, uid: readUid(pid), image: readImage(pid) })) };
   }
 
   async #listByDiag({ protocol, source, sourcePort }: Packet): Promise<readonly ListedSocket[] | undefined> {
