@@ -20,6 +20,7 @@ const line = (atMs: number, change: Partial<LoggedAttempt> = {}): LoggedAttempt 
   protocol: 6,
   address: '192.0.2.1',
   port: 80,
+  readMs: atMs,
   ...change,
 });
 const datagram = { protocol: 17 } as const;
@@ -84,6 +85,15 @@ test('AttemptMatcher: what is another packet’s for certain is not this one’s
 
 test('AttemptMatcher: with more packets than records nothing is concluded', (t) => {
   t.deepEqual(decideAll([attempt(5, 10, 20)], [line(15), line(16)]), ['none', 'none']);
+});
+
+test('AttemptMatcher: a packet whose record may still come takes none away', (t) => {
+  const matcher = new AttemptMatcher<Attempt>();
+  matcher.addAttempt(attempt(5, 10, 20));
+  const [first, second] = [line(15), line(16, { readMs: 50 })].map((one) => matcher.addLine(one));
+  if (first === undefined || second === undefined) return t.fail();
+  t.is(matcher.decide(first, { matureMs: 49 }).kind, 'one');
+  t.is(matcher.decide(first, { matureMs: 50 }).kind, 'none');
 });
 
 test('AttemptMatcher: a call without a destination may be that of any datagram of its exec', (t) => {

@@ -22,6 +22,16 @@ export type LoggedAttempt = Span & {
   readonly protocol: number;
   readonly address: string;
   readonly port: number | undefined;
+  /** When its line was read. */
+  readonly readMs: number;
+};
+
+/** By what a packet is decided. */
+export type DecideOptions = {
+  /** Packets whose lines were read later may have a record that is not read yet. @default Infinity */
+  readonly matureMs?: number;
+  /** Whether records of other execs count where those of the packet's own do not suffice. @default true */
+  readonly foreign?: boolean;
 };
 
 /** What the records say of a packet. */
@@ -71,11 +81,12 @@ export class AttemptMatcher<A extends Attempt> {
     return line;
   }
 
-  /** Who sent a packet that was added, by all that is known now. `foreign` is whether records of other execs count at last. */
-  decide(logged: LoggedAttempt, foreign = true): Verdict<A> {
+  /** Who sent a packet that was added, by all that is known now. */
+  decide(logged: LoggedAttempt, options: DecideOptions = {}): Verdict<A> {
     const line = logged as Line<A>;
-    const verdict = this.#decideAmong(line, false);
-    return verdict.kind === 'none' && foreign ? this.#decideAmong(line, true) : verdict;
+    const { matureMs = Number.POSITIVE_INFINITY, foreign = true } = options;
+    const verdict = this.#decideAmong(line, false, matureMs);
+    return verdict.kind === 'none' && foreign ? this.#decideAmong(line, true, matureMs) : verdict;
   }
 
   /** Keeps a verdict that was told: what other packets may be follows from it. */
@@ -101,10 +112,10 @@ export class AttemptMatcher<A extends Attempt> {
     this.#lines.forget(beforeMs);
   }
 
-  #decideAmong(line: Line<A>, foreign: boolean): Verdict<A> {
+  #decideAmong(line: Line<A>, foreign: boolean, matureMs: number): Verdict<A> {
     const own = this.#attemptsOf(line, foreign);
     if (own.length === 0) return { kind: 'none' };
-    const { lines, isWhole } = this.#together(line, foreign);
+    const { lines, isWhole } = this.#together(line, foreign, matureMs);
     const byProcess = groupByProcess(own);
     if (!isWhole) {
       const all = new Set([...lines.values()].flat());
@@ -131,8 +142,15 @@ export class AttemptMatcher<A extends Attempt> {
     return settledAmong(line, [...named, ...unnamed]);
   }
 
-  /** The packets that compete for the records of this one, and for those of each other, with their own records. */
-  #together(line: Line<A>, foreign: boolean): { readonly lines: Together<A>; readonly isWhole: boolean } {
+  /**
+   * The packets that compete for the records of this one, and for those of each other, with their own records. Those whose
+   * record may still come are left out: that makes more possible, never less.
+   */
+  #together(
+    line: Line<A>,
+    foreign: boolean,
+    matureMs: number,
+  ): { readonly lines: Together<A>; readonly isWhole: boolean } {
     const found = new Map<Line<A>, readonly A[]>([[line, this.#attemptsOf(line, foreign)]]);
     const seen = new Set<A>();
     const isOwn = (other: Line<A>, attempt: A): boolean => found.get(other)?.includes(attempt) ?? false;
@@ -141,7 +159,8 @@ export class AttemptMatcher<A extends Attempt> {
         if (seen.has(attempt)) continue;
         seen.add(attempt);
         for (const other of this.#linesFor(attempt)) {
-          if (found.has(other) || !canBe(other, attempt)) continue;
+          const isYoung = other.readMs > matureMs && other.settled === undefined;
+          if (isYoung || found.has(other) || !canBe(other, attempt)) continue;
           found.set(other, this.#attemptsOf(other, foreign));
           // Its exec may be another one, or it has a record of its own already.
           if (!isOwn(other, attempt)) found.delete(other);

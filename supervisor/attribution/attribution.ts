@@ -29,6 +29,8 @@ export type AttributionOptions = {
   readonly namespace?: string;
 };
 
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
+
 type Pending = {
   readonly fact: DeniedPacketFact;
   readonly line: LoggedAttempt;
@@ -39,7 +41,11 @@ type Pending = {
 const defaultWaitMs = 40;
 /** How long a record that fits is held against those of other processes that may still come. */
 const graceMs = 10;
+/** So many times as long as for its record a packet waits where several can have sent it. */
+const patience = 5;
 const tickMs = 5;
+/** It asks again by itself, long after the call. */
+const sctp = 132;
 /** How long records and packets are kept for those that come late. */
 const keepMs = 10_000;
 const markEveryMs = 10_000;
@@ -70,6 +76,8 @@ export class Attribution {
   #trail: AuditTrail | undefined;
   #obstacle: AuditObstacle | undefined;
   #events: ProcessEvents | undefined;
+  /** Attempts whose time the process events may tell better, once they have been read. */
+  readonly #unrefined: Writable<OwnAttempt>[] = [];
   #timer: NodeJS.Timeout | undefined;
   #lossUntilMs = Number.NEGATIVE_INFINITY;
   #forgottenMs = 0;
@@ -132,6 +140,7 @@ export class Attribution {
       protocol: fact.protocol,
       address: fact.destination,
       port: fact.destinationPort ?? undefined,
+      readMs: monotonicMs(),
     });
     if (this.#trail === undefined) return await this.#conclude(fact, line, { kind: 'none' });
     return await new Promise((resolve) => {
@@ -170,18 +179,22 @@ export class Attribution {
     }
     const exec = event.auid - this.#options.ids.first;
     if (exec < 0 || event.auid > this.#options.ids.last) return;
-    this.#matcher.addAttempt({ ...event, exec, fromMs, toMs: nowMs });
+    const attempt: Writable<OwnAttempt> = { ...event, exec, atMs: fromMs, fromMs, toMs: nowMs };
+    this.#matcher.addAttempt(attempt);
+    this.#unrefined.push(attempt);
   }
 
   /** The kernel tells of every process of the machine. */
   #readImage(pid: number, atMs: number): void {
     if (this.#table.find(pid, atMs) === undefined) return;
-    this.#table.execute({ pid, serial: atMs, atMs, image: readImage(pid) });
+    const image = readImage(pid);
+    this.#table.execute({ pid, serial: atMs, atMs, image, seenMs: monotonicMs() });
   }
 
   #tick(): void {
     const nowMs = monotonicMs();
     const waitMs = this.#options.waitMs ?? defaultWaitMs;
+    const matureMs = this.#caughtUpMs - waitMs;
     if (!this.#isCatchingEvents) void this.#catchUpEvents();
     for (const pending of this.#pending) {
       // Events that are read late would name the wrong parents, or those of another process of the same number.
@@ -189,11 +202,13 @@ export class Attribution {
       const ageMs = nowMs - pending.sinceMs;
       if (ageMs < graceMs) break;
       if (ageMs < waitMs || this.#caughtUpMs < pending.sinceMs + waitMs) {
-        const verdict = this.#matcher.decide(pending.line, false);
+        const verdict = this.#matcher.decide(pending.line, { matureMs, foreign: false });
         if (this.#isEarly(pending.line, verdict, nowMs)) this.#end(pending, verdict);
         else if (ageMs >= waitMs) void this.#catchUp();
       } else {
-        this.#end(pending, this.#matcher.decide(pending.line));
+        const verdict = this.#matcher.decide(pending.line, { matureMs });
+        // Packets after it may tell whose records are theirs, when they are old enough themselves.
+        if (verdict.kind !== 'several' || ageMs >= patience * waitMs) this.#end(pending, verdict);
       }
     }
     if (nowMs - this.#forgottenMs > keepMs / 4) {
@@ -221,6 +236,13 @@ export class Attribution {
     const begunMs = monotonicMs();
     await this.#events?.passBarrier();
     this.#eventsMs = begunMs;
+    for (let next = this.#unrefined[0]; next !== undefined && next.toMs <= begunMs; next = this.#unrefined[0]) {
+      this.#unrefined.shift();
+      // Both are right, so what they have in common is.
+      const { fromMs, toMs } = this.#table.spanOf(next);
+      next.fromMs = Math.max(next.fromMs, fromMs);
+      next.toMs = Math.max(next.fromMs, Math.min(next.toMs, toMs));
+    }
     this.#isCatchingEvents = false;
   }
 
@@ -241,6 +263,9 @@ export class Attribution {
   #end(pending: Pending, verdict: Verdict<OwnAttempt>): void {
     this.#pending.delete(pending);
     this.#matcher.settle(pending.line, verdict);
+    if (verdict.kind === 'one' && verdict.attempt.destination !== undefined && pending.fact.protocol !== sctp) {
+      this.#clock.learn(Number(pending.fact.monotonic) * 1000, verdict.attempt.fromMs, monotonicMs());
+    }
     void this.#conclude(pending.fact, pending.line, verdict).then(pending.resolve);
   }
 

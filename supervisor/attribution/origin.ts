@@ -3,7 +3,12 @@ import type { Attempt, Verdict } from './attempt-matcher.ts';
 import type { Image, KnownProcess, ProcessTable } from './process-table.ts';
 
 /** A record of audit with what it tells of its process. */
-export type OwnAttempt = Attempt & { readonly uid: number; readonly binary: string | undefined };
+export type OwnAttempt = Attempt & {
+  readonly uid: number;
+  readonly binary: string | undefined;
+  /** Its beginning by its record, which may be some milliseconds too early. */
+  readonly atMs: number;
+};
 
 /** Processes that hold the socket of a packet, and how they were found. */
 export type SocketHolders = { readonly method: 'socket' | 'proc'; readonly holders: readonly Holder[] };
@@ -55,7 +60,7 @@ function byAudit(findings: Findings, attempt: OwnAttempt): Origin {
     reason,
     exec: attempt.exec,
     process: processOf(findings, attempt),
-    ancestors: ancestorsOf(table, attempt.pid, attempt.fromMs, findings.atMs),
+    ancestors: ancestorsOf(table, attempt.pid, attempt.atMs, findings.atMs),
     candidates: [],
     conflict: isForeign ? { markExec: mark, auditExec: attempt.exec } : null,
   };
@@ -125,15 +130,16 @@ function unnamed(findings: Findings): Origin {
   };
 }
 
-function processOf({ table, atMs }: Findings, { pid, uid, binary, fromMs, serial }: OwnAttempt): OriginProcess {
-  const image = table.imageBefore({ pid, atMs: fromMs, serial });
+function processOf({ table, atMs }: Findings, attempt: OwnAttempt): OriginProcess {
+  const { pid, uid, binary } = attempt;
+  const image = table.imageBefore(attempt);
   return {
     pid,
     uid,
     binary: binary ?? null,
     // Those of another program would be wrong: its execution was not seen.
     arguments: image !== undefined && isSameBinary(image.binary, binary) ? image.arguments : [],
-    ageMs: ageOf(table.find(pid, fromMs), atMs),
+    ageMs: ageOf(table.find(pid, attempt.atMs), atMs),
   };
 }
 

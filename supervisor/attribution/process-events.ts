@@ -12,6 +12,8 @@ export type ProcessEvent =
   | { readonly kind: 'fork'; readonly atMs: number; readonly parent: number; readonly child: number }
   | { readonly kind: 'exec'; readonly atMs: number; readonly pid: number }
   | { readonly kind: 'exit'; readonly atMs: number; readonly pid: number }
+  /** It has another thread. */
+  | { readonly kind: 'thread'; readonly atMs: number; readonly pid: number }
   /** It has set its name. */
   | { readonly kind: 'name'; readonly atMs: number; readonly pid: number };
 
@@ -113,7 +115,7 @@ export class ProcessEvents {
   }
 }
 
-/** A message of the connector; `event` is absent where it tells of something else, or of threads. */
+/** A message of the connector; `event` is absent where it tells of something else. */
 export function parseProcessMessage(
   payload: Buffer,
 ): { readonly sequence: number; readonly processor: number; readonly event?: ProcessEvent } | undefined {
@@ -129,8 +131,10 @@ export function parseProcessMessage(
 
 function eventOf(kind: number, atMs: number, word: (index: number) => number): ProcessEvent | undefined {
   // A process is known by its first thread, whose number is its own.
-  if (kind === kinds.fork)
-    return word(2) === word(3) ? { kind: 'fork', atMs, parent: word(1), child: word(3) } : undefined;
+  if (kind === kinds.fork) {
+    const isProcess = word(2) === word(3);
+    return isProcess ? { kind: 'fork', atMs, parent: word(1), child: word(3) } : { kind: 'thread', atMs, pid: word(3) };
+  }
   if (kind === kinds.exec) return { kind: 'exec', atMs, pid: word(1) };
   if (kind === kinds.name && word(0) === word(1)) return { kind: 'name', atMs, pid: word(1) };
   if (kind === kinds.exit && word(0) === word(1)) return { kind: 'exit', atMs, pid: word(1) };

@@ -70,6 +70,30 @@ test('ProcessTable: an execution of which no record came leaves its program unkn
   t.false(table.hasExecutedSince(3, 60));
 });
 
+test('ProcessTable: a program that was looked up may be that of a later execution', (t) => {
+  const table = family();
+  table.take({ kind: 'exec', atMs: 30, pid: 3 });
+  table.execute({ pid: 3, serial: 30, atMs: 30, image: image('/bin/late'), seenMs: 36 });
+  t.is(table.imageAt(3, 32)?.binary, '/bin/late');
+  table.take({ kind: 'exec', atMs: 35, pid: 3 });
+  table.execute({ pid: 3, serial: 35, atMs: 35, image: image('/bin/late'), seenMs: 36 });
+  t.is(table.imageAt(3, 32), undefined);
+  t.is(table.imageAt(3, 36)?.binary, '/bin/late');
+});
+
+test('ProcessTable: a call was after its program was executed, and before the end of its process', (t) => {
+  const table = family();
+  const call = { pid: 2, atMs: 9, serial: 4 };
+  t.deepEqual(table.spanOf(call), { fromMs: 11, toMs: Number.POSITIVE_INFINITY });
+  t.is(table.spanOf({ ...call, serial: 0 }).fromMs, 10, 'before the execution');
+  table.take({ kind: 'exit', atMs: 40, pid: 2 });
+  t.deepEqual(table.spanOf(call), { fromMs: 11, toMs: 40 });
+  table.take({ kind: 'thread', atMs: 25, pid: 3 });
+  table.take({ kind: 'exit', atMs: 41, pid: 3 });
+  t.deepEqual(table.spanOf({ pid: 3, atMs: 22, serial: 9 }), { fromMs: 20, toMs: Number.POSITIVE_INFINITY });
+  t.is(table.spanOf({ pid: 99, atMs: 0, serial: 0 }).fromMs, Number.NEGATIVE_INFINITY);
+});
+
 test('ProcessTable: is bounded', (t) => {
   const table = new ProcessTable(1);
   for (let pid = 2; pid < 40_000; pid += 1) {
@@ -95,11 +119,11 @@ function message(what: number, words: readonly number[]): Buffer {
   return bytes;
 }
 
-test('parseProcessMessage: fork, exec, exit and name of processes; of threads only that there was something', (t) => {
+test('parseProcessMessage: fork, exec, exit and name of processes, and that one has threads', (t) => {
   const common = { sequence: 42, processor: 1 };
   const event = (what: number, words: readonly number[]) => parseProcessMessage(message(what, words));
   t.deepEqual(event(1, [5, 4, 7, 7]), { ...common, event: { kind: 'fork', atMs: 5.5, parent: 4, child: 7 } });
-  t.deepEqual(event(1, [5, 4, 8, 4]), common);
+  t.deepEqual(event(1, [5, 4, 8, 4]), { ...common, event: { kind: 'thread', atMs: 5.5, pid: 4 } });
   t.deepEqual(event(2, [9, 7]), { ...common, event: { kind: 'exec', atMs: 5.5, pid: 7 } });
   t.deepEqual(event(0x80000000, [7, 7]), { ...common, event: { kind: 'exit', atMs: 5.5, pid: 7 } });
   t.deepEqual(event(0x80000000, [8, 7]), common);

@@ -1,3 +1,4 @@
+import type { Span } from './log-clock.ts';
 import type { ProcessEvent } from './process-events.ts';
 
 /** A program that a process executed. */
@@ -12,6 +13,8 @@ export type Execution = {
   readonly serial: number;
   /** Milliseconds of CLOCK_MONOTONIC, up to {@link tickMs} too early. */
   readonly atMs: number;
+  /** When the image was looked up, where no record tells of it: it may be that of a later execution. */
+  readonly seenMs?: number;
 };
 
 /** A process that descends from the root, as far as it is known. */
@@ -28,6 +31,7 @@ type Entry = KnownProcess & {
   readonly executedMs: number[];
   /** Whether no event of its time is missing. */
   isWhole: boolean;
+  hasThreads: boolean;
 };
 
 const maxEntries = 16_384;
@@ -66,7 +70,9 @@ export class ProcessTable {
     if (event.kind === 'name') return;
     const entry = this.#current.get(event.pid);
     if (entry === undefined || entry.endMs !== undefined) return;
-    if (event.kind === 'exec') {
+    if (event.kind === 'thread') {
+      entry.hasThreads = true;
+    } else if (event.kind === 'exec') {
       entry.executedMs.push(event.atMs);
       if (entry.executedMs.length > maxExecutionsEach) entry.isWhole = false;
     } else {
@@ -104,11 +110,6 @@ export class ProcessTable {
     return this.#entryAt(pid, atMs);
   }
 
-  /** Processes of the root that have not ended, by what is known. */
-  alive(): readonly number[] {
-    return [...this.#current.values()].filter(({ endMs }) => endMs === undefined).map(({ pid }) => pid);
-  }
-
   /** The program that a process was at that moment, which its record numbers; `undefined` where it is not certain. */
   imageBefore({
     pid,
@@ -123,6 +124,22 @@ export class ProcessTable {
     const own = this.#executionsOf(pid, entry).findLast((execution) => execution.serial < serial);
     if (own !== undefined) return own.image;
     return entry === undefined ? undefined : this.#inherited(entry);
+  }
+
+  /**
+   * When a call of a process can have been, as far as it follows from its events: after it was started, or executed the
+   * program that it was then, and before its end.
+   */
+  spanOf({ pid, atMs, serial }: { readonly pid: number; readonly atMs: number; readonly serial: number }): Span {
+    const entry = this.#entryAt(pid, atMs);
+    if (entry === undefined) return { fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY };
+    const executions = this.#executionsOf(pid, entry);
+    const later = executions.filter((execution) => execution.serial > serial).length;
+    const isKnown = entry.isWhole && executions.length > later;
+    const executedMs = isKnown ? entry.executedMs[entry.executedMs.length - later - 1] : undefined;
+    // Of a process with threads the first may end before the others.
+    const toMs = entry.hasThreads || !entry.isWhole ? undefined : entry.endMs;
+    return { fromMs: executedMs ?? entry.startMs, toMs: toMs ?? Number.POSITIVE_INFINITY };
   }
 
   /** The program that a process was at a moment of the process events' clock; `undefined` where it is not certain. */
@@ -172,7 +189,8 @@ export class ProcessTable {
     const executions = this.#executionsOf(entry.pid, entry);
     const execution = executions[executions.length - entry.executedMs.length + count - 1];
     const isInOrder = execution !== undefined && execution.atMs <= (entry.executedMs[count - 1] ?? 0);
-    return isInOrder ? execution.image : undefined;
+    const nextMs = entry.executedMs[count] ?? Number.POSITIVE_INFINITY;
+    return isInOrder && nextMs > (execution.seenMs ?? 0) ? execution.image : undefined;
   }
 
   #executionsOf(pid: number, entry: Entry | undefined): readonly Execution[] {
@@ -195,7 +213,15 @@ export class ProcessTable {
       old.endMs ??= startMs;
       this.#ended.add(old);
     }
-    this.#current.set(pid, { pid, parent, startMs, endMs: undefined, executedMs: [], isWhole: true });
+    this.#current.set(pid, {
+      pid,
+      parent,
+      startMs,
+      endMs: undefined,
+      executedMs: [],
+      isWhole: true,
+      hasThreads: false,
+    });
     this.#forget();
   }
 
