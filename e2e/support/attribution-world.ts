@@ -41,6 +41,7 @@ export const testIds = { first: 1_953_960_000, last: 1_953_960_100 } as const;
 /** Users of execs 1 to 3, whom nobody else is. */
 export const uidOfExec = (exec: number): number => 71_000 + exec;
 
+/** Makes one. Where the kernel cannot log from other namespaces, nothing is told of. */
 export async function makeAttributionWorld(options: Partial<AttributionOptions> = {}): Promise<AttributionWorld> {
   const found = await readLogSwitch();
   const scratch = await makeScratchNamespace();

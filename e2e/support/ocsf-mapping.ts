@@ -87,7 +87,7 @@ export const mappedEvents: readonly MappedEvent[] = [
       'dst_endpoint.*': 'where to; no port where the protocol has none',
       'attacks.*': 'the technique that it would be, were it malicious: of few ports only',
       'unmapped.origin.*':
-        'how the sender was found out, why no process is named or why it is less certain, and between which processes it could not be decided; [evidence.md](evidence.md) has the ways and reasons',
+        'how the sender was found out, why no process is named or why it is less certain, and between which processes it could not be decided; [attribution.md](attribution.md) has the ways and reasons',
       'unmapped.exec.id': 'the exec that the packet mark stands for',
       'unmapped.mark': 'the packet mark',
       'unmapped.icmp.*': 'type and code of an ICMP packet',

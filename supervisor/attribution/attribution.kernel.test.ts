@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { dir } from 'tmp-promise';
+import { isCase } from '../../e2e/support/attribution-cases.ts';
 import {
   type AttributionWorld,
   makeAttributionWorld,
@@ -69,8 +70,8 @@ for (const [kind, address] of [
     const told = await toldOf(address, to);
     t.true(told.length > 0);
     for (const { origin } of told) {
-      const { method, confidence, exec, reason } = origin;
-      t.deepEqual({ method, confidence, exec, reason }, { method: 'audit', confidence: 'high', exec: 1, reason: null });
+      isCase(t, origin, 'addressed');
+      t.is(origin.exec, 1);
       t.is(origin.process?.pid, pid);
       t.is(origin.process?.binary, perl);
       t.is(origin.process?.uid, uidOfExec(1));
@@ -85,9 +86,7 @@ for (const kind of ['send', 'write', 'writev'] as const) {
     const { pid } = await world.run(1, attempt(kind, target, to));
     const [one] = await toldOf(target, to);
     t.is(one?.origin.process?.pid, pid);
-    t.is(one?.origin.method, 'audit');
-    t.is(one?.origin.confidence, 'medium');
-    t.is(one?.origin.reason, 'destination-not-recorded');
+    isCase(t, one?.origin, 'connected');
   });
 }
 
@@ -98,12 +97,11 @@ auditTest(
     const { pid } = await world.run(2, attempt('ping', '198.51.100.8', 0));
     const [one] = await toldOf('198.51.100.8', null);
     t.is(one?.origin.process?.pid, pid);
-    t.is(one?.origin.confidence, 'high');
+    isCase(t, one?.origin, 'addressed');
     await world.run(2, attempt('ping', '2001:db8::8', 0));
     const [other] = await toldOf('2001:db8::8', null);
-    t.is(other?.origin.method, 'exec');
+    isCase(t, other?.origin, 'unrecorded');
     t.is(other?.origin.exec, 2);
-    t.is(other?.origin.reason, 'no-record');
     t.is(other?.origin.process, null);
   },
 );
@@ -118,7 +116,7 @@ async function atOnce(
     for await (const piece of process.stdout ?? []) text += String(piece);
     return text;
   });
-  // Each is at its wait when its shell and setpriv are gone and perl reads.
+  // Each is at its wait by then. Those that are not start later, which is a case as well.
   await new Promise((resolve) => setTimeout(resolve, 300));
   for (const { process } of children) process.stdin?.end('go\n');
   const lines = await Promise.all(outputs);
@@ -133,9 +131,18 @@ async function atOnce(
 auditTest('several processes to one destination at once: each is right, or said to be unknown', async (t) => {
   const to = freshPort();
   const ports = Array.from({ length: 8 }, (_, index) => 20_000 + index);
-  await atOnce(ports.map((source) => ({ exec: 1, argv: attempt('sendto', target, to, source, 'wait') })));
+  const truth = await atOnce(ports.map((source) => ({ exec: 1, argv: attempt('sendto', target, to, source, 'wait') })));
   const told = await toldOf(target, to);
   t.is(told.length, 8);
+  for (const { fact, origin } of told) {
+    const pid = truth.get(fact.sourcePort ?? 0) ?? 0;
+    if (origin.process !== null) {
+      t.is(origin.process.pid, pid);
+      continue;
+    }
+    isCase(t, origin, 'atOnce');
+    t.true(origin.candidates.some((candidate) => candidate.pid === pid));
+  }
   t.log(told.map(({ origin }) => origin.process?.pid ?? `${origin.reason}: ${origin.candidates.length}`).join(', '));
 });
 
@@ -217,8 +224,7 @@ auditTest('a socket that was handed to another exec: both are said, confidence l
   const [one] = await toldOf(target, to);
   t.is(one?.fact.mark, 1);
   t.is(one?.origin.process?.pid, pid);
-  t.is(one?.origin.confidence, 'low');
-  t.is(one?.origin.reason, 'mark-disagrees');
+  isCase(t, one?.origin, 'handedOn');
   t.deepEqual(one?.origin.conflict, { markExec: 1, auditExec: 2 });
 });
 

@@ -275,7 +275,7 @@ export class Attribution {
     if (holders !== undefined) await this.#events?.passBarrier();
     return originOf({
       fact,
-      atMs: line.toMs,
+      span: line,
       verdict,
       holders,
       table: this.#table,

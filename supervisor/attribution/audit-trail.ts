@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { startTimeOf, withLock } from '../../base/index.ts';
+import { startTimeOf } from '../../base/index.ts';
 import type { AuditAttempt, AuditExecution } from './audit-event.ts';
+import { enterAudit, isAlive, leaveAudit, type Owner, type Settings } from './audit-lease.ts';
 import { AuditReader } from './audit-reader.ts';
 import { readAuditText } from './audit-record.ts';
 import { type AuditIds, asFirst, keyOf, sandboxRules, silencesTasks } from './audit-rule.ts';
-import { AuditError, type AuditSettings, AuditSocket, type AuditStatus } from './audit-socket.ts';
+import { AuditError, AuditSocket, type AuditStatus } from './audit-socket.ts';
 
 /** Why audit cannot be used; `off` where the caller does not want it. */
 export const auditObstacles = {
@@ -44,10 +43,6 @@ export type AuditLoss = {
   /** Whether somebody switched audit off, or removed our rules. */
   readonly disturbed: boolean;
 };
-
-type Settings = Required<AuditSettings>;
-type Owner = { readonly pid: number; readonly start: string };
-type State = { readonly found: Settings; readonly owners: readonly Owner[] };
 
 /** While we need it, and no auditd has its own: a full backlog drops records, which is seen, and stalls no process. */
 const wanted: Settings = { enabled: 1, backlogLimit: 8192, backlogWaitTime: 0 };
@@ -165,14 +160,14 @@ export class AuditTrail {
     this.#closing = true;
     for (const end of this.#barriers.values()) end(false);
     for (const rule of this.#rules) await this.#socket.deleteRule(rule).catch(() => undefined);
-    await leave(this.#socket, this.#options.stateFolder, this.#owner, this.#found).catch(() => undefined);
+    await leaveAudit(this.#socket, this.#options.stateFolder, this.#owner, this.#found).catch(() => undefined);
     this.#reader.close();
     this.#socket.close();
   }
 
   async #begin(status: AuditStatus): Promise<void> {
     await removeStaleRules(this.#socket);
-    await enter(this.#options.stateFolder, this.#owner, this.#found, async () => {
+    await enterAudit(this.#options.stateFolder, this.#owner, this.#found, async () => {
       if (status.pid === 0) await this.#socket.set(wanted);
       else if (status.enabled === 0) await this.#socket.set({ enabled: 1 });
     });
@@ -200,7 +195,7 @@ export async function reclaimAudit(stateFolder: string): Promise<void> {
   }
   try {
     await removeStaleRules(socket);
-    await leave(socket, stateFolder, undefined, undefined);
+    await leaveAudit(socket, stateFolder, undefined, undefined);
   } finally {
     socket.close();
   }
@@ -252,69 +247,4 @@ function keyOfOwner({ pid, start }: Owner): string {
 function ownerOfKey(key: string): Owner | undefined {
   const match = /^tapwarden\.(\d{1,10})\.(\d{1,20})$/.exec(key);
   return match === null ? undefined : { pid: Number(match[1]), start: match[2] ?? '' };
-}
-
-async function isAlive({ pid, start }: Owner): Promise<boolean> {
-  return (await startTimeOf(pid)) === start;
-}
-
-/** Changes the settings of the machine, as one of perhaps several that need them. */
-async function enter(
-  folder: string | undefined,
-  owner: Owner,
-  found: Settings,
-  change: () => Promise<void>,
-): Promise<void> {
-  if (folder === undefined) return await change();
-  await withState(folder, async (state) => {
-    await change();
-    // What was found first is what is restored last.
-    return { found: state?.found ?? pickSettings(found), owners: [...(state?.owners ?? []), owner] };
-  });
-}
-
-/** Restores the settings when the last one leaves. With an auditd that has come meanwhile they are left to that. */
-async function leave(
-  socket: AuditSocket,
-  folder: string | undefined,
-  owner: Owner | undefined,
-  found: Settings | undefined,
-): Promise<void> {
-  const restore = async (settings: Settings): Promise<void> => {
-    const { pid, enabled } = await socket.status();
-    if (pid === 0 && enabled !== 2) await socket.set(pickSettings(settings));
-  };
-  if (folder === undefined) {
-    if (found !== undefined) await restore(found);
-    return;
-  }
-  await withState(folder, async (state) => {
-    if (state === undefined) return undefined;
-    const owners = state.owners.filter(({ pid, start }) => pid !== owner?.pid || start !== owner.start);
-    if (owners.length > 0) return { ...state, owners };
-    await restore(state.found);
-    return undefined;
-  });
-}
-
-function pickSettings({ enabled, backlogLimit, backlogWaitTime }: Settings): Settings {
-  return { enabled, backlogLimit, backlogWaitTime };
-}
-
-/** Reads the state without those of its owners that are gone, and writes what `body` makes of it; none is no file. */
-async function withState(
-  folder: string,
-  body: (state: State | undefined) => Promise<State | undefined>,
-): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const file = join(folder, 'audit.json');
-  await withLock(join(folder, 'audit.lock'), {}, async () => {
-    const text = await readFile(file, 'utf8').catch(() => undefined);
-    const read = text === undefined ? undefined : (JSON.parse(text) as State);
-    const alive = await Promise.all((read?.owners ?? []).map(async (owner) => ((await isAlive(owner)) ? [owner] : [])));
-    const state = await body(read === undefined ? undefined : { ...read, owners: alive.flat() });
-    if (state === undefined) return await rm(file, { force: true });
-    await writeFile(`${file}.new`, JSON.stringify(state), { mode: 0o600 });
-    await rename(`${file}.new`, file);
-  });
 }

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { start } from '../../base/index.ts';
+import { isCase } from '../../e2e/support/attribution-cases.ts';
 import { type AttributionWorld, makeAttributionWorld, type Told } from '../../e2e/support/attribution-world.ts';
 import { kernelTest } from '../../e2e/support/kernel-tier.ts';
 
@@ -31,8 +32,7 @@ kernelTest(
     const one = await toldOf(5001);
     child.process.stdin?.end();
     await child.ended;
-    t.is(one?.origin.method, 'socket');
-    t.is(one?.origin.confidence, 'medium');
+    isCase(t, one?.origin, 'open');
     t.is(one?.origin.process?.pid, child.process.pid);
     t.is(one?.origin.process?.binary, perl);
     t.deepEqual(one?.origin.process?.arguments, attempt('sendto', target, 5001, 0, 'stay'));
@@ -56,9 +56,8 @@ kernelTest('without audit: of a process that is gone the exec is known, and no p
   ] as const) {
     await world.run(2, attempt(kind, target, port));
     const one = await toldOf(port);
-    t.is(one?.origin.method, 'exec');
+    isCase(t, one?.origin, 'gone');
     t.is(one?.origin.exec, 2);
-    t.is(one?.origin.reason, 'socket-gone');
     t.is(one?.origin.process, null);
   }
 });
@@ -75,7 +74,7 @@ kernelTest('without audit: several holders of one socket are all named, and none
   child.process.stdin?.end();
   await child.ended;
   t.is(one?.origin.process, null);
-  t.is(one?.origin.reason, 'shared-socket');
+  isCase(t, one?.origin, 'shared');
   t.deepEqual(
     one?.origin.candidates.map(({ pid }) => pid).sort((a, b) => a - b),
     pids
@@ -108,8 +107,7 @@ kernelTest('without audit: an echo request is found by the table in /proc, confi
   const one = (await world.settle()).find(({ fact }) => fact.destination === '198.51.100.10');
   child.process.stdin?.end();
   await child.ended;
-  t.is(one?.origin.method, 'proc');
-  t.is(one?.origin.confidence, 'low');
+  isCase(t, one?.origin, 'openEcho');
   t.is(one?.origin.process?.pid, child.process.pid);
 });
 
@@ -129,7 +127,7 @@ kernelTest('without audit and mark: the user is what is known', async (t) => {
   );
   await child.ended;
   const one = await toldOf(5007);
-  t.is(one?.origin.method, 'uid');
+  isCase(t, one?.origin, 'unmarked');
   t.is(one?.origin.exec, null);
   t.is(one?.fact.uid, 71_009);
 });

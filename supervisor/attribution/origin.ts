@@ -1,5 +1,12 @@
-import { type DeniedPacketFact, maxOriginProcesses, type Origin, type OriginProcess } from '../../channel/index.ts';
+import {
+  type DeniedPacketFact,
+  maxOriginProcesses,
+  type Origin,
+  type OriginProcess,
+  type OriginReason,
+} from '../../channel/index.ts';
 import type { Attempt, Verdict } from './attempt-matcher.ts';
+import type { Span } from './log-clock.ts';
 import type { Image, KnownProcess, ProcessTable } from './process-table.ts';
 
 /** A record of audit with what it tells of its process. */
@@ -19,8 +26,8 @@ export type Holder = { readonly pid: number; readonly uid: number | undefined; r
 /** What is known of a packet's origin. */
 export type Findings = {
   readonly fact: Pick<DeniedPacketFact, 'uid' | 'mark'>;
-  /** When the packet was logged at the latest, in milliseconds of CLOCK_MONOTONIC. */
-  readonly atMs: number;
+  /** When the packet was logged. */
+  readonly span: Span;
   readonly verdict: Verdict<OwnAttempt>;
   readonly holders: SocketHolders | undefined;
   readonly table: ProcessTable;
@@ -42,41 +49,40 @@ export function originOf(findings: Findings): Origin {
 
 function byAudit(findings: Findings, attempt: OwnAttempt): Origin {
   const { fact, table } = findings;
-  const { mark, uid } = fact;
+  const { mark } = fact;
   const isForeign = mark !== null && attempt.exec !== mark;
-  const isOwner = uid === null || uid === attempt.uid;
-  const reason = isForeign
-    ? 'mark-disagrees'
-    : !isOwner
-      ? 'owner-disagrees'
-      : findings.hasLoss
-        ? 'records-lost'
-        : attempt.destination === undefined
-          ? 'destination-not-recorded'
-          : null;
+  const reason = reasonOfAudit(findings, attempt, isForeign);
+  const isHandedOn = reason === 'mark-disagrees' || reason === 'owner-disagrees';
   return {
     method: 'audit',
-    confidence: isForeign || !isOwner ? 'low' : reason === null ? 'high' : 'medium',
+    confidence: isHandedOn ? 'low' : reason === null ? 'high' : 'medium',
     reason,
     exec: attempt.exec,
     process: processOf(findings, attempt),
-    ancestors: ancestorsOf(table, attempt.pid, attempt.atMs, findings.atMs),
+    ancestors: ancestorsOf(table, attempt.pid, attempt.atMs, findings.span.toMs),
     candidates: [],
     conflict: isForeign ? { markExec: mark, auditExec: attempt.exec } : null,
   };
 }
 
+function reasonOfAudit({ fact, hasLoss }: Findings, attempt: OwnAttempt, isForeign: boolean): OriginReason | null {
+  if (isForeign) return 'mark-disagrees';
+  if (fact.uid !== null && fact.uid !== attempt.uid) return 'owner-disagrees';
+  if (hasLoss) return 'records-lost';
+  return attempt.destination === undefined ? 'destination-not-recorded' : null;
+}
+
 /** A process that began later has the socket from another one, or a new one with the same port. */
-function canHaveSent({ verdict, table, atMs }: Findings, pid: number): boolean {
+function canHaveSent({ verdict, table, span }: Findings, pid: number): boolean {
   if (verdict.kind === 'several' && !verdict.attempts.some((attempt) => attempt.pid === pid)) return false;
-  return !table.hasStartedSince(pid, atMs);
+  return !table.hasStartedSince(pid, span.fromMs);
 }
 
 /** The program is the one of now only if the process has executed no other since. */
-function bySocket({ fact, atMs, table, hasAudit }: Findings, holder: Holder, method: SocketHolders['method']): Origin {
+function bySocket({ fact, span, table, hasAudit }: Findings, holder: Holder, method: SocketHolders['method']): Origin {
   const { pid } = holder;
-  const image = table.imageAt(pid, atMs) ?? (table.hasExecutedSince(pid, atMs) ? undefined : holder.image);
-  const known = table.find(pid, atMs);
+  const { fromMs, toMs } = span;
+  const image = table.imageDuring(pid, span) ?? (table.hasExecutedSince(pid, fromMs) ? undefined : holder.image);
   return {
     method,
     confidence: method === 'socket' ? 'medium' : 'low',
@@ -87,50 +93,49 @@ function bySocket({ fact, atMs, table, hasAudit }: Findings, holder: Holder, met
       uid: holder.uid ?? null,
       binary: image?.binary ?? null,
       arguments: image?.arguments ?? [],
-      ageMs: ageOf(known, atMs),
+      ageMs: ageOf(table.find(pid, fromMs), toMs),
     },
-    ancestors: ancestorsOf(table, pid, atMs, atMs),
+    ancestors: ancestorsOf(table, pid, fromMs, toMs),
     candidates: [],
     conflict: null,
   };
 }
 
 function unnamed(findings: Findings): Origin {
-  const { fact, verdict, holders, hasAudit, hasLoss, table, atMs } = findings;
-  const shared = holders !== undefined && holders.holders.length > 1 ? holders.holders : [];
-  const candidates =
-    verdict.kind === 'several'
-      ? verdict.attempts.slice(0, maxOriginProcesses).map((attempt) => processOf(findings, attempt))
-      : shared.slice(0, maxOriginProcesses).map(({ pid, uid }) => ({
-          pid,
-          uid: uid ?? null,
-          binary: table.imageAt(pid, atMs)?.binary ?? null,
-          arguments: [],
-          ageMs: ageOf(table.find(pid, atMs), atMs),
-        }));
-  const reason =
-    verdict.kind === 'several'
-      ? 'several-processes'
-      : shared.length > 0
-        ? 'shared-socket'
-        : !hasAudit
-          ? 'socket-gone'
-          : hasLoss
-            ? 'records-lost'
-            : 'no-record';
+  const { fact } = findings;
   return {
     method: fact.mark !== null ? 'exec' : fact.uid !== null ? 'uid' : 'unknown',
     confidence: 'low',
-    reason,
+    reason: reasonOfNone(findings),
     exec: fact.mark,
     process: null,
     ancestors: [],
-    candidates,
+    candidates: candidatesOf(findings).slice(0, maxOriginProcesses),
     conflict: null,
   };
 }
 
-function processOf({ table, atMs }: Findings, attempt: OwnAttempt): OriginProcess {
+function reasonOfNone({ verdict, holders, hasAudit, hasLoss }: Findings): OriginReason {
+  if (verdict.kind === 'several') return 'several-processes';
+  if (holders !== undefined && holders.holders.length > 1) return 'shared-socket';
+  if (!hasAudit) return 'socket-gone';
+  return hasLoss ? 'records-lost' : 'no-record';
+}
+
+function candidatesOf(findings: Findings): readonly OriginProcess[] {
+  const { verdict, holders, table, span } = findings;
+  if (verdict.kind === 'several') return verdict.attempts.map((attempt) => processOf(findings, attempt));
+  if (holders === undefined || holders.holders.length < 2) return [];
+  return holders.holders.map(({ pid, uid }) => ({
+    pid,
+    uid: uid ?? null,
+    binary: table.imageDuring(pid, span)?.binary ?? null,
+    arguments: [],
+    ageMs: ageOf(table.find(pid, span.fromMs), span.toMs),
+  }));
+}
+
+function processOf({ table, span }: Findings, attempt: OwnAttempt): OriginProcess {
   const { pid, uid, binary } = attempt;
   const image = table.imageBefore(attempt);
   return {
@@ -139,7 +144,7 @@ function processOf({ table, atMs }: Findings, attempt: OwnAttempt): OriginProces
     binary: binary ?? null,
     // Those of another program would be wrong: its execution was not seen.
     arguments: image !== undefined && isSameBinary(image.binary, binary) ? image.arguments : [],
-    ageMs: ageOf(table.find(pid, attempt.atMs), atMs),
+    ageMs: ageOf(table.find(pid, attempt.atMs), span.toMs),
   };
 }
 

@@ -26,7 +26,7 @@ test('ProcessTable: a child goes on with what its parent was when it was forked'
   table.take({ kind: 'exec', atMs: 21, pid: 2 });
   table.execute({ pid: 2, serial: 9, atMs: 19, image: image('/bin/other') });
   t.is(table.imageBefore({ pid: 3, atMs: 25, serial: 20 })?.binary, '/bin/sh');
-  t.is(table.imageAt(2, 30)?.binary, '/bin/other');
+  t.is(table.imageDuring(2, { fromMs: 30, toMs: 30 })?.binary, '/bin/other');
   t.deepEqual(
     table.ancestorsOf(3, 25).map(({ pid, image: found }) => [pid, found?.binary]),
     [[2, '/bin/sh']],
@@ -55,7 +55,7 @@ test('ProcessTable: those that are gone stay known, also when their number is an
 test('ProcessTable: after lost events nothing is concluded from their order', (t) => {
   const table = family();
   table.markLost();
-  t.is(table.imageAt(2, 30), undefined);
+  t.is(table.imageDuring(2, { fromMs: 30, toMs: 30 }), undefined);
   t.true(table.hasExecutedSince(2, 30));
   t.is(table.ancestorsOf(3, 25)[0]?.image, undefined);
   t.is(table.ancestorsOf(3, 25)[0]?.pid, 2);
@@ -64,9 +64,9 @@ test('ProcessTable: after lost events nothing is concluded from their order', (t
 test('ProcessTable: an execution of which no record came leaves its program unknown', (t) => {
   const table = family();
   table.take({ kind: 'exec', atMs: 30, pid: 3 });
-  t.is(table.imageAt(3, 35), undefined);
+  t.is(table.imageDuring(3, { fromMs: 35, toMs: 35 }), undefined);
   table.execute({ pid: 3, serial: 30, atMs: 30, image: undefined });
-  t.is(table.imageAt(3, 35), undefined);
+  t.is(table.imageDuring(3, { fromMs: 35, toMs: 35 }), undefined);
   t.false(table.hasExecutedSince(3, 60));
 });
 
@@ -74,11 +74,12 @@ test('ProcessTable: a program that was looked up may be that of a later executio
   const table = family();
   table.take({ kind: 'exec', atMs: 30, pid: 3 });
   table.execute({ pid: 3, serial: 30, atMs: 30, image: image('/bin/late'), seenMs: 36 });
-  t.is(table.imageAt(3, 32)?.binary, '/bin/late');
+  t.is(table.imageDuring(3, { fromMs: 32, toMs: 32 })?.binary, '/bin/late');
   table.take({ kind: 'exec', atMs: 35, pid: 3 });
   table.execute({ pid: 3, serial: 35, atMs: 35, image: image('/bin/late'), seenMs: 36 });
-  t.is(table.imageAt(3, 32), undefined);
-  t.is(table.imageAt(3, 36)?.binary, '/bin/late');
+  t.is(table.imageDuring(3, { fromMs: 32, toMs: 32 }), undefined);
+  t.is(table.imageDuring(3, { fromMs: 36, toMs: 36 })?.binary, '/bin/late');
+  t.is(table.imageDuring(3, { fromMs: 34, toMs: 36 }), undefined);
 });
 
 test('ProcessTable: a call was after its program was executed, and before the end of its process', (t) => {

@@ -142,10 +142,11 @@ export class ProcessTable {
     return { fromMs: executedMs ?? entry.startMs, toMs: toMs ?? Number.POSITIVE_INFINITY };
   }
 
-  /** The program that a process was at a moment of the process events' clock; `undefined` where it is not certain. */
-  imageAt(pid: number, atMs: number): Image | undefined {
-    const entry = this.#entryAt(pid, atMs);
-    return entry === undefined ? undefined : this.#imageAt(entry, atMs);
+  /** The program that a process was all that time; `undefined` where it is not certain. */
+  imageDuring(pid: number, { fromMs, toMs }: Span): Image | undefined {
+    const entry = this.#entryAt(pid, fromMs);
+    if (entry === undefined || entry.executedMs.some((ms) => ms > fromMs && ms <= toMs)) return undefined;
+    return this.#imageAt(entry, fromMs);
   }
 
   /** Whether the process that has this pid now was started after that moment. */
@@ -156,7 +157,7 @@ export class ProcessTable {
   /** Whether a process may have executed another program since that moment. */
   hasExecutedSince(pid: number, atMs: number): boolean {
     const entry = this.#entryAt(pid, atMs);
-    return entry === undefined || !entry.isWhole || entry.executedMs.some((ms) => ms > atMs - tickMs);
+    return entry === undefined || !entry.isWhole || entry.executedMs.some((ms) => ms > atMs);
   }
 
   /** The parents of a process, from the nearest on, as they started each other, with what they were when they did. */
