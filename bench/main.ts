@@ -2,11 +2,19 @@ import { parseArgs } from 'node:util';
 import { messageOf } from '../base/index.ts';
 import { attributionBenchmark } from './attribution.ts';
 import type { Benchmark } from './benchmark.ts';
+import { evidenceBenchmark } from './evidence.ts';
+import { jailBenchmark } from './jail.ts';
 import { ocsfBenchmark } from './ocsf.ts';
 import { runBenchmark } from './run.ts';
 
 /** All benchmarks, in the order of the list. */
-const benchmarks: readonly Benchmark[] = [runBenchmark, ocsfBenchmark, attributionBenchmark];
+const benchmarks: readonly Benchmark[] = [
+  runBenchmark,
+  ocsfBenchmark,
+  jailBenchmark,
+  evidenceBenchmark,
+  attributionBenchmark,
+];
 
 const overview = `Usage: npm run bench -- NAME [OPTION]… [--json]
 

@@ -117,7 +117,7 @@ function recording(): Recorder {
   const log = { append: (body: EventBody) => write(serialize(body)) } as unknown as JsonlWriter;
   let now = begin;
   const budget = { perSecond: 1e9, atOnce: 1e9 };
-  return new Recorder({ context, log, accelerator: 'tcg', now: () => (now += 1), budget });
+  return new Recorder({ context, log, accelerator: 'tcg', workloadUid: 1000, now: () => (now += 1), budget });
 }
 
 function lineNumber(number: number): string {

@@ -1,11 +1,10 @@
-import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { dir } from 'tmp-promise';
-import { run } from '../base/index.ts';
-import { packageRoot } from '../cli/package-info.ts';
 import type { Benchmark, Measured } from './benchmark.ts';
 import { describeMachine } from './machine.ts';
-import { type Summary, summarize } from './summary.ts';
+import { durationsOf, figuresOf, phaseHead, phaseRow, type Steps, summarizePhases } from './phase.ts';
+import { summarize } from './summary.ts';
+import { type TimedRun, timedRun } from './timed-run.ts';
 
 /** `npm run bench -- run`: how long a command in a sandbox takes that does nothing, and what takes the time. */
 export const runBenchmark: Benchmark = {
@@ -18,10 +17,10 @@ export const runBenchmark: Benchmark = {
     const { path: folder } = await dir({ prefix: 'tapwarden-bench-' });
     try {
       say('one run that does not count, which builds the images if they are not there');
-      await runOnce(folder);
-      const taken: Taken[] = [];
+      await timedRun(folder);
+      const taken: TimedRun[] = [];
       for (let number = 1; number <= runs; number += 1) {
-        const one = await runOnce(folder);
+        const one = await timedRun(folder);
         say(`run ${number} of ${runs}: ${Math.round(one.totalMs)} ms`);
         taken.push(one);
       }
@@ -31,29 +30,6 @@ export const runBenchmark: Benchmark = {
     }
   },
 };
-
-/** What one run took: all of it, and each of its phases in {@link phases}' order, in milliseconds. */
-type Taken = { readonly totalMs: number; readonly phasesMs: readonly number[]; readonly accelerator: string };
-
-async function runOnce(folder: string): Promise<Taken> {
-  const [events, timings] = [join(folder, 'events.jsonl'), join(folder, 'timings.json')];
-  const program = join(packageRoot, 'bin', 'tapwarden.js');
-  const spawned = now();
-  // Every variable of ours would change what is measured.
-  await run([process.execPath, program, 'run', '--quiet', '--events', events, '--', 'true'], {
-    timeoutMs: 600_000,
-    env: { TAPWARDEN_TIMINGS: timings },
-  });
-  const ended = now();
-  const steps = JSON.parse(await readFile(timings, 'utf8')) as Readonly<Record<string, number>>;
-  return {
-    totalMs: ended - spawned,
-    phasesMs: phasesOf({ ...steps, spawned, ended }),
-    accelerator: /"accelerator":"(\w+)"/.exec(await readFile(events, 'utf8'))?.[1] ?? 'unknown',
-  };
-}
-
-const now = (): number => performance.timeOrigin + performance.now();
 
 /** What happens between two steps of a run, in order: the name of its figure, and what it is for a reader. */
 export const phases = [
@@ -77,45 +53,29 @@ export const phases = [
  *
  * @throws RangeError when a step is missing
  */
-export function phasesOf(steps: Readonly<Record<string, number>>): readonly number[] {
-  const at = (step: string): number => {
-    const time = step === 'kernel' ? (steps['hello'] ?? NaN) - (steps['guestBootMs'] ?? NaN) : (steps[step] ?? NaN);
-    if (Number.isNaN(time)) throw new RangeError(`The run says nothing of the step '${step}'`);
-    return time;
-  };
-  return phases.map(({ from, to }) => at(to) - at(from));
+export function phasesOf(steps: Steps): readonly number[] {
+  const kernel = (steps['hello'] ?? Number.NaN) - (steps['guestBootMs'] ?? Number.NaN);
+  return durationsOf(phases, { ...steps, kernel });
 }
 
-function report(taken: readonly Taken[], machine: string): Measured {
+function report(taken: readonly TimedRun[], machine: string): Measured {
   const total = summarize(taken.map(({ totalMs }) => totalMs));
-  const each = phases.map((phase, index) => ({
-    ...phase,
-    summary: summarize(taken.map(({ phasesMs }) => phasesMs[index] ?? NaN)),
-  }));
-  const figures = {
-    runs: taken.length,
-    ...figuresOf('cold_ms', total),
-    ...Object.fromEntries(each.map(({ name, summary }) => [`${name}_ms_median`, Math.round(summary.median)])),
-  };
-  const row = (name: string, { median, min, max }: Summary): string =>
-    `| ${name} | ${Math.round(median)} | ${Math.round(min)} | ${Math.round(max)} |`;
+  const each = summarizePhases(
+    phases,
+    taken.map(({ steps }) => phasesOf(steps)),
+  );
   return {
-    figures,
+    figures: {
+      runs: taken.length,
+      ...figuresOf('cold_ms', total),
+      ...Object.fromEntries(each.map(({ name, summary }) => [`${name}_ms_median`, Math.round(summary.median)])),
+    },
     markdown: [
       `${taken.length} runs, accelerator ${taken[0]?.accelerator}. ${machine}.`,
       '',
-      '| phase | median ms | min | max |',
-      '|---|--:|--:|--:|',
-      ...each.map(({ what, summary }) => row(what, summary)),
-      row('**all**', total),
+      ...phaseHead,
+      ...each.map(({ what, summary }) => phaseRow(what, summary)),
+      phaseRow('**all**', total),
     ],
-  };
-}
-
-function figuresOf(name: string, { median, min, max }: Summary): Readonly<Record<string, number>> {
-  return {
-    [`${name}_median`]: Math.round(median),
-    [`${name}_min`]: Math.round(min),
-    [`${name}_max`]: Math.round(max),
   };
 }

@@ -14,3 +14,15 @@ export function summarize(values: readonly number[]): Summary {
   if (min === undefined || max === undefined) throw new RangeError('There is nothing to sum up');
   return { median: middle.reduce((sum, value) => sum + value, 0) / middle.length, min, max };
 }
+
+/**
+ * The least of some numbers that is not less than the fraction `q` of them. Example: `quantile([1, 2, 3, 4], 0.5)` is 2.
+ *
+ * @throws RangeError when there is no number
+ */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const found = sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)];
+  if (found === undefined) throw new RangeError('There is nothing to sum up');
+  return found;
+}

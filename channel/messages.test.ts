@@ -44,7 +44,24 @@ const request = {
   reason: 'no rule',
   hint: 'add one',
 } as const;
-const counts = { deniedTcp: 1, deniedUdp: 2, deniedOther: 3, logged: 4, unlogged: 2, direct: 0 };
+const counts = {
+  deniedTcp: 1,
+  deniedUdp: 2,
+  deniedOther: 3,
+  logged: 4,
+  unlogged: 2,
+  direct: 0,
+  overflow: 1,
+  portsFull: true,
+  unread: 0,
+  unknown: ['the table was made anew'],
+};
+const group = { mark: 1, destination: '2001:db8::1', protocol: 17, port: 53, packets: 2 ** 50 };
+const many = {
+  kind: 'denied-packets',
+  sinceMs: 1000,
+  groups: [group, { ...group, mark: 0, protocol: 253, port: null, packets: 1 }],
+} as const;
 
 const host: readonly HostMessage[] = [
   {
@@ -65,7 +82,7 @@ const host: readonly HostMessage[] = [
 ];
 const guest: readonly GuestMessage[] = [
   { kind: 'hello', version: 1, kernelRelease: '6.1.0', bootMs: 2500 },
-  { kind: 'ready', logging: true, setupMs: 100 },
+  { kind: 'ready', logging: true, marks: true, setupMs: 100 },
   { kind: 'failed', code: 'NFT_MISSING', message: 'no nft', hint: null },
   { kind: 'started', exec: 1, pid: 99 },
   { kind: 'refused', exec: 1, code: 'COMMAND_NOT_FOUND', message: 'x' },
@@ -75,6 +92,7 @@ const guest: readonly GuestMessage[] = [
   { kind: 'fact', fact: packet },
   { kind: 'fact', fact: { ...packet, icmp: { type: 8, code: 0 }, sourcePort: null, destinationPort: null } },
   { kind: 'fact', fact: { ...packet, origin } },
+  { kind: 'fact', fact: many },
   { kind: 'fact', fact: request },
   { kind: 'fact', fact: { kind: 'gap', missing: 3, first: 5, last: 7 } },
   { kind: 'counts', counts },

@@ -94,6 +94,26 @@ const deniedPacket = object({
   origin: nullable(originShape),
 });
 
+/** Packets, at least one. */
+const somePackets = integer(1, 2 ** 50);
+
+/** Refused packets of one exec (mark 0: of none that is known), destination, protocol and port without a line each. */
+const deniedGroup = object({
+  mark: integer(0, 4_294_967_295),
+  destination: address,
+  protocol: integer(0, 255),
+  port: nullable(port),
+  packets: somePackets,
+});
+
+/** Refused packets that the fence counted and no line told of. */
+const deniedPackets = object({
+  kind: oneOf('denied-packets'),
+  /** Milliseconds since the reading before, in which they were refused. */
+  sinceMs: integer(0, 2 ** 40),
+  groups: list(deniedGroup, 256),
+});
+
 /** A request that the guest's proxy refused by itself. What it passed on, the gateway reports. */
 const deniedRequest = object({
   kind: oneOf('denied-request'),
@@ -111,8 +131,27 @@ const deniedRequest = object({
 /** Records of the guest's kernel log that the reader never saw. */
 const gap = object({ kind: oneOf('gap'), missing: integer(1), first: integer(0), last: integer(0) });
 
+/**
+ * The reader of the guest's kernel log ended, and another one went on where it had stopped. Records that were overwritten
+ * between are a gap of its own.
+ */
+const restart = object({
+  kind: oneOf('restart'),
+  /** Sequence number of the last record before, and of the first that came after. */
+  last: integer(0),
+  next: integer(0),
+  /** Milliseconds without a reader. */
+  downMs: integer(0, 2 ** 40),
+});
+
 /** What the guest saw. The host makes events of these, with its own clock and ids. */
-export const factShape = union({ 'denied-packet': deniedPacket, 'denied-request': deniedRequest, gap });
+export const factShape = union({
+  'denied-packet': deniedPacket,
+  'denied-packets': deniedPackets,
+  'denied-request': deniedRequest,
+  gap,
+  restart,
+});
 
 const count = integer(0);
 /** Packets. The sum of several is a whole number still. */
@@ -121,7 +160,8 @@ const packets = integer(0, 2 ** 50);
 const guestShapes = {
   hello: object({ kind: oneOf('hello'), version: integer(1), kernelRelease: text(64), bootMs: count }),
   /** The fence stands, and a workload may start. */
-  ready: object({ kind: oneOf('ready'), logging: flag, setupMs: count }),
+  /** `marks`: whether the kernel tells which exec a packet is of. */
+  ready: object({ kind: oneOf('ready'), logging: flag, marks: flag, setupMs: count }),
   /** The guest cannot be made ready, or broke down. No workload runs. */
   failed: object({
     kind: oneOf('failed'),
@@ -158,6 +198,14 @@ const guestShapes = {
         logged: packets,
         unlogged: packets,
         direct: packets,
+        /** Refused packets that no set had a place for: counted by kind alone. */
+        overflow: packets,
+        /** Whether a set of ports was full, so that ports beyond were counted without their number. */
+        portsFull: flag,
+        /** Lines that the kernel logged and the reader never saw. */
+        unread: packets,
+        /** What is not known of the time between two readings of the fence. */
+        unknown: list(text(300), 8),
       }),
     ),
   }),
@@ -167,10 +215,12 @@ const guestShapes = {
 export type HostMessage = ShapeOf<(typeof hostShapes)[keyof typeof hostShapes]>;
 /** A message from the guest to the host. */
 export type GuestMessage = ShapeOf<(typeof guestShapes)[keyof typeof guestShapes]>;
-/** What the guest saw: a refused packet, a refused request, or a gap in its kernel log. */
+/** What the guest saw: a refused packet, many of them, a refused request, or a gap in its kernel log. */
 export type Fact = ShapeOf<typeof factShape>;
 /** A refused packet. */
 export type DeniedPacketFact = ShapeOf<typeof deniedPacket>;
+/** Refused packets of one exec and destination. */
+export type DeniedGroup = ShapeOf<typeof deniedGroup>;
 /** The fence's counters. */
 export type FenceCounts = NonNullable<Extract<GuestMessage, { kind: 'counts' }>['counts']>;
 

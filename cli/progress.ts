@@ -1,6 +1,9 @@
-import { isTapwardenError, messageOf, sanitizeText } from '../base/index.ts';
+import { isTapwardenError, messageOf, plural, quoteText, sanitizeText } from '../base/index.ts';
 import type { RunSummary } from '../driver-vm/index.ts';
 import type { Context } from './context.ts';
+
+/** Steps that are said on a terminal alone, where the next one takes their place. */
+const shortSteps: readonly string[] = ['booting the guest', 'starting the jail'];
 
 /** What a run says on standard error while and after it runs. */
 export class Progress {
@@ -20,7 +23,7 @@ export class Progress {
     if (this.#context.interactive) {
       this.#context.stderr.write(`\r\x1b[Ktapwarden: ${line} (${Math.round((Date.now() - this.#begun) / 1000)} s)`);
       this.#drawn = true;
-    } else if (line !== 'booting the guest') this.say(line);
+    } else if (!shortSteps.includes(line)) this.say(line);
   }
 
   /** A line that stays. */
@@ -50,17 +53,25 @@ export class Progress {
 
   /** The one line that sums a run up. */
   summary(summary: RunSummary, eventsFile: string): void {
-    const { allowed, denied, deniedRequests, attempts, lost, invalid, unwritten } = summary;
+    const { allowed, denied, deniedRequests, attempts, lost, invalid, unwritten, complete, incomplete } = summary;
     const requests = `${plural(allowed, 'request')} allowed, ${deniedRequests} denied`;
     const packets = `${plural(denied, 'packet')} refused in ${plural(attempts, 'attempt')}`;
     const record =
-      lost === null ? 'loss unknown' : lost === 0 ? 'nothing lost' : `${lost} without an event of their own`;
+      lost === null ? 'loss unknown' : lost === 0 ? 'each with an event' : `${lost} without an event of their own`;
     const missing = unwritten === 0 ? '' : `, ${plural(unwritten, 'event')} missing because of the disk`;
-    this.say(`${requests}; ${packets}, ${record}; events in ${eventsFile}${missing}`);
+    const whole = `complete: ${complete ? 'yes' : 'no'}`;
+    this.say(`${requests}; ${packets}, ${record}; ${whole}; events in ${eventsFile}${missing}`);
+    for (const reason of incomplete) this.say(`not complete: ${sanitizeText(reason, 300)}`);
     if (invalid > 0) {
       const which = `${plural(invalid, 'event')} of this run ${invalid === 1 ? 'is' : 'are'} not valid OCSF`;
       this.warn(`${which}, and carried as 'event-invalid' in ${eventsFile}; please report it with those lines`);
     }
+  }
+
+  /** What was refused, why, and what to change: nothing where nothing was. */
+  report({ report }: RunSummary, eventsFile: string): void {
+    for (const line of report) this.say(sanitizeText(line));
+    if (report.length > 0) this.say(`all of it: tapwarden events --summary --file ${quoteText(eventsFile)}`);
   }
 }
 
@@ -75,8 +86,4 @@ export function renderError(error: unknown): string {
   if (!isTapwardenError(error)) return `tapwarden: ${lines.join('\n')}\n`;
   const [first, ...rest] = lines;
   return `tapwarden: ${error.code}: ${first}\n${rest.map((line) => `  ${line}\n`).join('')}`;
-}
-
-function plural(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? '' : 's'}`;
 }

@@ -77,6 +77,7 @@ async function begin(maxBytes: number): Promise<Connection> {
         policy: { uid: 'p', name: 'p', version: 'sha256:1' },
       },
       accelerator: 'tcg',
+      workloadUid: 1000,
       channelSocket: join(sockets, 'channel'),
       consoleSocket: join(sockets, 'console'),
       fsync: 'interval',
@@ -92,7 +93,7 @@ async function begin(maxBytes: number): Promise<Connection> {
   const nothing = () => undefined;
   const connection = new Connection(guest, { onMessage: nothing, onData: nothing, onClose: nothing });
   await connection.send({ kind: 'hello', version: 1, kernelRelease: '6.1.0', bootMs: 2500 });
-  await connection.send({ kind: 'ready', logging: true, setupMs: 100 });
+  await connection.send({ kind: 'ready', logging: true, marks: true, setupMs: 100 });
   await ask({ kind: 'next', kinds: ['ready'] });
   return connection;
 }

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { type Run, UndoStack, withLock } from '../base/index.ts';
 import { removeUplinks } from './direct/uplink.ts';
 import { handOverSuffix, removeHandOver } from './events-file.ts';
+import { removeCgroups } from './jail/cgroup.ts';
+import { collectLogSwitch } from './jail/log-switch.ts';
 import { lockFile, type Paths } from './paths.ts';
 import { endProcessesOf } from './processes.ts';
 import { isOwned, listSandboxes, releaseSandbox, sandboxFolder, sandboxIdPattern, usersOf } from './sandbox-record.ts';
@@ -37,12 +39,16 @@ export async function collectGarbage(paths: Paths, run: Run): Promise<Collected>
       undo.push(`take ${name} away`, async () => {
         // In this order: what could not be taken away keeps its record, and is found again.
         if (record !== undefined) await endProcessesOf(usersOf(record.index));
-        if (sandboxIdPattern.test(name)) await deleteSlot(run, name);
+        if (sandboxIdPattern.test(name)) {
+          await removeCgroups(name);
+          await deleteSlot(run, name);
+        }
         await releaseSandbox(paths, name);
       });
       if (record !== undefined) gone.push(record.index);
     }
     undo.push('take hand-over folders of event logs away', async () => await removeHandOvers(paths));
+    undo.push('let the log switch go', async () => await collectLogSwitch());
     undo.push('take uplinks away', async () => await removeUplinks(run, paths, gone));
     await undo.unwind();
     return { removed, alive };

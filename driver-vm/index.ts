@@ -4,6 +4,8 @@ export { hostRuleset } from './direct/host-table.ts';
 export { defaultPool, type Pool, poolOf } from './direct/pool.ts';
 export { defaultRotation, EventsFile, openEventsFile } from './events-file.ts';
 export { type Collected, collectGarbage } from './gc.ts';
+export { readCgroupSupport } from './jail/cgroup.ts';
+export type { JailOptions } from './jail/jail.ts';
 export { nextState, type Operation, type State, transitions } from './lifecycle.ts';
 export { findGuest, type Machine, type MachineOptions, prepareMachine } from './machine.ts';
 export { lockFile, type Paths, pathsOf } from './paths.ts';

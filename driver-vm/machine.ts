@@ -26,7 +26,7 @@ export type MachineOptions = {
 };
 
 /** The supervisor in one file, as the build makes it. */
-const supervisorBundle = fileURLToPath(new URL('../supervisor.cjs', import.meta.url));
+export const supervisorBundle = fileURLToPath(new URL('../supervisor.cjs', import.meta.url));
 
 /** A machine that does not say its rate gets this one: the guest's clock runs fast or slow, and the guest boots. */
 const fallbackTscKhz = 1_000_000;

@@ -1,44 +1,34 @@
 import { chmod, chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type Child,
-  escapeText,
-  isTapwardenError,
-  type Run,
-  sanitizeText,
-  TapwardenError,
-  UndoStack,
-} from '../base/index.ts';
-import type { GuestImage, WorkloadImage } from '../init/index.ts';
+import { isTapwardenError, type Run, sanitizeText, TapwardenError, UndoStack } from '../base/index.ts';
 import type { DirectDestination } from '../nft/index.ts';
 import type { EventContext, FsyncPolicy } from '../ocsf/index.ts';
 import type { Policy } from '../policy/index.ts';
-import type { AcceleratorChoice } from './accelerator.ts';
+import { type Carrier, type CarrierPlace, CarrierProcess, type PreparedCarrier } from './carrier.ts';
 import { type ChannelHost, startChannelHost } from './channel-host.ts';
+import { consoleLinesOf } from './console-lines.ts';
 import { defaultPool, type Pool } from './direct/pool.ts';
 import { openUplink } from './direct/uplink.ts';
 import type { EventsFile } from './events-file.ts';
 import { openGatewaySocket } from './gateway-socket.ts';
+import { type JailOptions, jail } from './jail/jail.ts';
 import { nextState, type State } from './lifecycle.ts';
 import type { Paths } from './paths.ts';
 import { endProcessesOf } from './processes.ts';
 import { claimSandbox, releaseSandbox, sandboxFolder, usersOf } from './sandbox-record.ts';
 import type { ExecRequest, RunSummary } from './shared/ipc.ts';
-import { makeSlot, readSlotDrops, type Slot } from './slot.ts';
-import { startVmm } from './vmm.ts';
+import type { Slot } from './slot.ts';
+import { type VirtualMachineOptions, virtualMachine } from './virtual-machine.ts';
 
-/** What a sandbox is made of. */
-export type SandboxOptions = {
+/** What a sandbox is made of: what carries it, a virtual machine or a jail, and all that is the same for both. */
+export type SandboxOptions = CommonOptions &
+  (Omit<VirtualMachineOptions, keyof CommonOptions> | { readonly jail: Omit<JailOptions, keyof CommonOptions> });
+
+type CommonOptions = {
   readonly id: string;
   readonly paths: Paths;
   readonly run: Run;
-  readonly guest: GuestImage;
-  readonly workload: WorkloadImage;
-  readonly accelerator: AcceleratorChoice;
-  readonly tscKhz: number;
-  readonly cpus: number;
-  readonly memoryMiB: number;
   readonly policy: Policy;
   readonly direct: readonly DirectDestination[];
   /** Where the addresses of a sandbox with direct rules come from. @default {@link defaultPool} */
@@ -75,14 +65,14 @@ export type Timings = { readonly [step: string]: number };
  * a failure at any step too; whoever creates a sandbox calls it in the end.
  */
 export class Sandbox {
-  readonly #options: SandboxOptions;
+  readonly #options: CommonOptions;
+  readonly #carrier: Carrier;
+  readonly #process: CarrierProcess;
   readonly #undo = new UndoStack();
   readonly #timings: Record<string, number> = {};
   #state: State = 'created';
-  #slot: Slot | undefined;
+  #prepared: PreparedCarrier | undefined;
   #channel: ChannelHost | undefined;
-  #vmm: Child | undefined;
-  #vmmErrors = '';
   #users = { vmm: 0, channel: 0 };
   #settles = false;
   #claimed = false;
@@ -90,6 +80,11 @@ export class Sandbox {
 
   private constructor(options: SandboxOptions) {
     this.#options = options;
+    this.#carrier =
+      'jail' in options
+        ? jail({ ...options, ...options.jail, onWarning: (line) => options.onWarning?.(line) })
+        : virtualMachine(options);
+    this.#process = new CarrierProcess(this.#carrier);
   }
 
   /**
@@ -124,11 +119,11 @@ export class Sandbox {
   }
 
   /**
-   * Boots the guest and waits until its fence stands. A guest that does not report in time is booted once more: under
+   * Boots the guest, or starts the jail's supervisor, and waits until the fence stands. A guest that does not report in time is booted once more: under
    * emulation a boot can hang for no reason of its own.
    *
    * @throws VM_BOOT_TIMEOUT when the second boot does not report either; `details.console` is the end of its console
-   * @throws VMM_FAILED when QEMU ends by itself
+   * @throws VMM_FAILED, JAIL_FAILED when QEMU, or the supervisor, ends by itself
    * @throws GUEST_SETUP_FAILED, LOG_UNAVAILABLE, NFT_FEATURE_MISSING, … when the guest cannot build its fence
    */
   async start(): Promise<void> {
@@ -143,14 +138,14 @@ export class Sandbox {
    * Runs a command as the workload, joined to this process's standard streams, and waits for its end.
    *
    * @throws COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, GUEST_SETUP_FAILED when it cannot be started
-   * @throws CHANNEL_CLOSED, VMM_FAILED when the guest is gone before the command ended
+   * @throws CHANNEL_CLOSED, VMM_FAILED, JAIL_FAILED when the guest is gone before the command ended
    */
   async exec(request: ExecRequest, onStarted?: () => void): Promise<ExecEnd> {
     this.#state = nextState(this.#state, 'exec');
     const channel = this.#theChannel();
     channel.send({ kind: 'exec', ...request });
     this.#settles = true;
-    const answer = await this.#orVmmEnd(channel.next('started', 'refused'));
+    const answer = await this.#orEnd(channel.next('started', 'refused'));
     if (answer.kind === 'refused') {
       const codes = ['COMMAND_NOT_FOUND', 'COMMAND_NOT_EXECUTABLE'] as const;
       throw new TapwardenError(codes.find((code) => code === answer.code) ?? 'GUEST_SETUP_FAILED', {
@@ -160,7 +155,7 @@ export class Sandbox {
     }
     this.#mark('started');
     onStarted?.();
-    const end = await this.#orVmmEnd(channel.next('exited'));
+    const end = await this.#orEnd(channel.next('exited'));
     this.#mark('exited');
     return { status: end.status, signal: end.signal };
   }
@@ -180,8 +175,8 @@ export class Sandbox {
     const channel = this.#theChannel();
     if (this.#settles) await this.#settle(channel);
     this.#mark('settled');
-    await this.#endVmm();
-    const slot = this.#slot === undefined ? {} : await readSlotDrops(this.#options.run, this.#slot);
+    await this.#process.end();
+    const slot = (await this.#prepared?.readDrops()) ?? {};
     const summary = await channel.finish({ kind: 'finish', reason, failed, slot });
     this.#mark('stopped');
     return summary;
@@ -209,26 +204,22 @@ export class Sandbox {
     this.#claimed = true;
     this.#users = usersOf(record.index);
     this.#undo.push('end the processes of the sandbox', async () => await endProcessesOf(this.#users));
-    const sockets = await this.#makeSocketFolder();
+    const place = await this.#makePlace();
     // Neither needs the other. Both are awaited, whatever becomes of one, so that what they made is known to the undo stack.
-    const made = await Promise.allSettled([this.#makeSlot(record.index), this.#startChannel(sockets)]);
+    const made = await Promise.allSettled([this.#prepare(place, record.index), this.#startChannel(place)]);
     for (const result of made) if (result.status === 'rejected') throw result.reason;
-    this.#undo.push('end the virtual machine', async () => await this.#endVmm());
     this.#mark('created');
   }
 
-  async #makeSlot(index: number): Promise<void> {
-    const { run, id, direct, paths } = this.#options;
-    this.#slot = await makeSlot(
-      run,
-      { id, vmmUid: this.#users.vmm, direct, folder: sandboxFolder(paths, id) },
-      this.#undo,
-    );
-    if (direct.length > 0) await this.#openUplink(this.#slot, index);
+  async #prepare(place: CarrierPlace, index: number): Promise<void> {
+    this.#prepared = await this.#carrier.prepare(place, this.#undo);
+    this.#undo.push('end what carries the supervisor', async () => await this.#process.end());
+    if (this.#options.direct.length > 0) await this.#openUplink(this.#prepared.slot, index);
     this.#mark('slot');
+    if (this.#carrier.startsEarly) this.#process.start(this.#prepared);
   }
 
-  async #startChannel(sockets: string): Promise<void> {
+  async #startChannel({ channelSocket, consoleSocket }: CarrierPlace): Promise<void> {
     const options = this.#options;
     const channel = await startChannelHost({
       uid: this.#users.channel,
@@ -236,9 +227,10 @@ export class Sandbox {
       ...(options.onWarning === undefined ? {} : { onWarning: options.onWarning }),
       config: {
         context: options.context,
-        accelerator: options.accelerator.accelerator,
-        channelSocket: join(sockets, 'channel'),
-        consoleSocket: join(sockets, 'console'),
+        accelerator: this.#carrier.accelerator ?? null,
+        workloadUid: this.#carrier.workloadUid(this.#users),
+        channelSocket,
+        consoleSocket,
         fsync: options.fsync ?? 'interval',
         policy: options.policy,
         direct: options.direct,
@@ -253,7 +245,7 @@ export class Sandbox {
 
   /** Opens the gateway while the guest boots, which takes longer. No workload runs before it is open. */
   async #openGateway(): Promise<void> {
-    const server = await openGatewaySocket(this.#theSlot());
+    const server = await openGatewaySocket(this.#thePrepared().slot);
     this.#theChannel().send({ kind: 'gateway' }, server);
     this.#mark('gateway');
   }
@@ -263,21 +255,27 @@ export class Sandbox {
     await openUplink(run, { paths, pool, slot, index, direct, onWarning }, this.#undo);
   }
 
-  /** A folder in which the channel process makes sockets that QEMU, and nobody else, can connect to. */
-  async #makeSocketFolder(): Promise<string> {
-    const folder = join(sandboxFolder(this.#options.paths, this.#options.id), 'sockets');
-    await mkdir(folder, { mode: 0o700 });
-    await chown(folder, this.#users.channel, this.#users.vmm);
-    // Set-group-id: what is made in it belongs to QEMU's group.
-    await chmod(folder, 0o2750);
-    return folder;
+  /** A folder in which the channel process makes sockets that the carrier, and nobody else, can connect to. */
+  async #makePlace(): Promise<CarrierPlace> {
+    const folder = sandboxFolder(this.#options.paths, this.#options.id);
+    const sockets = join(folder, 'sockets');
+    await mkdir(sockets, { mode: 0o700 });
+    await chown(sockets, this.#users.channel, this.#carrier.socketGroup(this.#users));
+    // Set-group-id: what is made in it belongs to the carrier's group.
+    await chmod(sockets, 0o2750);
+    return {
+      users: this.#users,
+      folder,
+      channelSocket: join(sockets, 'channel'),
+      consoleSocket: join(sockets, 'console'),
+    };
   }
 
   async #bootOrTwice(): Promise<void> {
     try {
       await this.#boot();
     } catch (error) {
-      if (!isTapwardenError(error, 'VM_BOOT_TIMEOUT')) throw error;
+      if (!isTapwardenError(error, 'VM_BOOT_TIMEOUT') || this.#carrier.attempts === 1) throw error;
       this.#options.onProgress?.('the guest did not come up in time; booting once more');
       await this.#boot();
     }
@@ -285,7 +283,8 @@ export class Sandbox {
 
   async #boot(): Promise<void> {
     const { helloMs, readyMs } = this.#options.timeouts ?? defaultTimeouts;
-    this.#startVmm();
+    if (!this.#process.started) this.#process.start(this.#thePrepared());
+    this.#mark('vmm');
     const channel = this.#theChannel();
     const hello = await this.#withinBoot(channel.next('hello'), helloMs);
     this.#timings['guestBootMs'] = hello.bootMs;
@@ -295,43 +294,17 @@ export class Sandbox {
     this.#logging = ready.logging;
   }
 
-  #startVmm(): void {
-    const options = this.#options;
-    const sockets = join(sandboxFolder(options.paths, options.id), 'sockets');
-    this.#vmmErrors = '';
-    const vmm = startVmm(
-      this.#theSlot().enter,
-      { uid: this.#users.vmm, gid: this.#users.vmm },
-      {
-        guest: options.guest,
-        workload: options.workload,
-        accelerator: options.accelerator.accelerator,
-        cpus: options.cpus,
-        memoryMiB: options.memoryMiB,
-        tscKhz: options.tscKhz,
-        channelSocket: join(sockets, 'channel'),
-        consoleSocket: join(sockets, 'console'),
-        name: options.id,
-      },
-    );
-    vmm.process.stderr?.on('data', (piece: Buffer) => {
-      this.#vmmErrors = (this.#vmmErrors + piece.toString('utf8')).slice(-2000);
-    });
-    this.#vmm = vmm;
-    this.#mark('vmm');
-  }
-
   /** The result of a step of the boot, or the error of a boot that took too long or ended by itself. */
   async #withinBoot<T>(step: Promise<T>, limitMs: number): Promise<T> {
     const timer = new AbortController();
     const timeout = sleep(limitMs, 'timeout' as const, { signal: timer.signal }).catch(() => 'timeout' as const);
     try {
-      const result = await Promise.race([this.#orVmmEnd(step).then((value) => ({ value })), timeout]);
+      const result = await Promise.race([this.#orEnd(step).then((value) => ({ value })), timeout]);
       if (result !== 'timeout') return result.value;
     } finally {
       timer.abort();
     }
-    await this.#endVmm();
+    await this.#process.end();
     const channel = this.#theChannel();
     channel.send({ kind: 'reset' });
     const { text } = await channel.next('console');
@@ -342,45 +315,8 @@ export class Sandbox {
     });
   }
 
-  async #orVmmEnd<T>(step: Promise<T>): Promise<T> {
-    const vmm = this.#vmm;
-    if (vmm === undefined) return await step;
-    const ended = vmm.ended.then(async (): Promise<never> => {
-      // What the guest said last may still be on its way, and says more than that it is gone.
-      await sleep(200, undefined, { ref: false });
-      throw await this.#vmmFailure(vmm);
-    });
-    try {
-      return await Promise.race([step, ended]);
-    } catch (error) {
-      // A guest powers off when its host is gone, so the end of the channel process comes before that of QEMU.
-      if (!isTapwardenError(error, 'CHANNEL_CLOSED') || this.#theChannel().gone) throw error;
-      await Promise.race([vmm.ended, sleep(1000, undefined, { ref: false })]);
-      throw vmm.process.exitCode === null && vmm.process.signalCode === null
-        ? error
-        : await this.#vmmFailure(vmm, error);
-    } finally {
-      ended.catch(() => undefined);
-    }
-  }
-
-  async #vmmFailure(vmm: Child, cause?: unknown): Promise<TapwardenError> {
-    const { status, signal, error } = await vmm.ended;
-    const said = escapeText(this.#vmmErrors.trim(), 1000);
-    const console = isTapwardenError(cause) ? String(cause.details['console'] ?? '') : '';
-    const missing = /setpriv: failed to execute qemu-system-x86_64/.test(said);
-    return new TapwardenError(missing ? 'VMM_MISSING' : 'VMM_FAILED', {
-      message: missing
-        ? 'QEMU is not installed: there is no qemu-system-x86_64'
-        : `The virtual machine ended with ${signal ?? error?.message ?? `status ${String(status)}`}${said === '' ? '' : `: ${said}`}`,
-      hint: missing
-        ? 'Install the package qemu-system-x86.'
-        : console === ''
-          ? "See 'tapwarden doctor'."
-          : `The end of its console:\n${consoleLinesOf(console)}`,
-      details: { status, signal },
-      cause,
-    });
+  async #orEnd<T>(step: Promise<T>): Promise<T> {
+    return await this.#process.orEnd(step, () => this.#theChannel().gone);
   }
 
   /** Asks the guest for its counts. A guest that does not answer leaves them unknown. */
@@ -388,22 +324,14 @@ export class Sandbox {
     channel.send({ kind: 'settle' });
     const timer = new AbortController();
     await Promise.race([
-      this.#orVmmEnd(channel.next('settled')).catch(() => undefined),
+      this.#orEnd(channel.next('settled')).catch(() => undefined),
       sleep(10_000, undefined, { signal: timer.signal }).catch(() => undefined),
     ]);
     timer.abort();
   }
 
-  async #endVmm(): Promise<void> {
-    const vmm = this.#vmm;
-    if (vmm === undefined) return;
-    vmm.process.kill('SIGKILL');
-    await vmm.ended;
-    this.#vmm = undefined;
-  }
-
-  #theSlot(): Slot {
-    if (this.#slot !== undefined) return this.#slot;
+  #thePrepared(): PreparedCarrier {
+    if (this.#prepared !== undefined) return this.#prepared;
     throw new TapwardenError('BUG', { message: 'The sandbox has no slot' });
   }
 
@@ -415,14 +343,4 @@ export class Sandbox {
   #mark(step: string): void {
     this.#timings[step] = Date.now();
   }
-}
-
-/** The last lines of a guest's console, escaped and indented. */
-function consoleLinesOf(text: string): string {
-  const lines = text.split('\n').filter((line) => line.trim() !== '');
-  if (lines.length === 0) return '  (it wrote nothing)';
-  return lines
-    .slice(-15)
-    .map((line) => `  ${escapeText(line.trimEnd(), 200)}`)
-    .join('\n');
 }

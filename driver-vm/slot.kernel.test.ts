@@ -164,7 +164,11 @@ kernelTest('deleteSlot() takes the slot away, with a process still in it, and is
 
 kernelTest('readSlotDrops() is empty where there is no slot to read', async (t) => {
   t.deepEqual(
-    await readSlotDrops(scratch.run, { namespace: 'tw-none', enter: ['ip', 'netns', 'exec', 'tw-none'] }),
+    await readSlotDrops(scratch.run, {
+      namespace: 'tw-none',
+      path: '/run/netns/tw-none',
+      enter: ['ip', 'netns', 'exec', 'tw-none'],
+    }),
     {},
   );
 });

@@ -6,6 +6,8 @@ import { slotDropCounters, slotRuleset, slotTable } from './slot-table.ts';
 /** A slot: the host network namespace of one sandbox. */
 export type Slot = {
   readonly namespace: string;
+  /** What the namespace is bound to. Example: `/run/netns/tw-a`. */
+  readonly path: string;
   /** Puts a command into the slot: `['ip', 'netns', 'exec', 'tw-a', …]`. */
   readonly enter: readonly string[];
 };
@@ -35,12 +37,8 @@ export const slotNamespace = (id: string): string => `tw-${id}`;
  * @throws NFT_MISSING, NFT_REJECTED when the table cannot be loaded
  */
 export async function makeSlot(run: Run, options: SlotOptions, undo: UndoStack): Promise<Slot> {
-  const namespace = slotNamespace(options.id);
-  await addNamespace(run, options.id, undo);
-  const enter = ['ip', 'netns', 'exec', namespace] as const;
-  await step('set the namespace up', () =>
-    run([...enter, 'sh', '-euc', settings], { env: { IP6: hasIp6(options.direct) ? '0' : '1' } }),
-  );
+  const slot = await makeNamespace(run, { id: options.id, withIp6: hasIp6(options.direct) }, undo);
+  const { namespace, enter } = slot;
   await addTap(run, namespace, options.vmmUid);
   await applyRuleset(
     { run, enter, ...(options.folder === undefined ? {} : { folder: options.folder }) },
@@ -49,7 +47,28 @@ export async function makeSlot(run: Run, options: SlotOptions, undo: UndoStack):
   await step('bring the TAP up', () =>
     run(['ip', '-n', namespace, '-batch', '-'], { input: tapUp(hasIp6(options.direct)) }),
   );
-  return { namespace, enter };
+  return slot;
+}
+
+/**
+ * Makes the namespace of a slot, in which nothing is forwarded yet. `batch` are lines for `ip -batch` in it.
+ *
+ * @throws SLOT_FAILED, SANDBOX_EXISTS as {@link makeSlot}
+ */
+export async function makeNamespace(
+  run: Run,
+  options: { readonly id: string; readonly withIp6: boolean; readonly batch?: readonly string[] },
+  undo: UndoStack,
+): Promise<Slot> {
+  const namespace = slotNamespace(options.id);
+  await addNamespace(run, options.id, undo);
+  const enter = ['ip', 'netns', 'exec', namespace] as const;
+  await step('set the namespace up', () =>
+    run([...enter, 'sh', '-euc', settings], {
+      env: { IP6: options.withIp6 ? '0' : '1', BATCH: (options.batch ?? []).join('\n') },
+    }),
+  );
+  return { namespace, path: `/run/netns/${namespace}`, enter };
 }
 
 /** Adds the namespace. One of that name which is there already is somebody else's, so it is not on `undo`. */
@@ -100,6 +119,7 @@ for scope in default all; do
   [ ! -e /proc/sys/net/ipv6/conf/$scope/disable_ipv6 ] || echo "$IP6" >/proc/sys/net/ipv6/conf/$scope/disable_ipv6
   [ ! -e /proc/sys/net/ipv6/conf/$scope/accept_ra ] || echo 0 >/proc/sys/net/ipv6/conf/$scope/accept_ra
 done
+[ -z "$BATCH" ] || echo "$BATCH" | ip -batch -
 `;
 
 async function addTap(run: Run, namespace: string, uid: number): Promise<void> {

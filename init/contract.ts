@@ -32,6 +32,8 @@ export const disks = { guestRoot: '/dev/vda', workloadRoot: '/dev/vdb' } as cons
 export const guestPaths = {
   node: '/usr/bin/node',
   supervisor: '/usr/lib/tapwarden/supervisor.cjs',
+  /** Native modules that the supervisor loads when it first needs them. */
+  nativeModules: '/usr/lib/tapwarden/native',
   nft: '/usr/sbin/nft',
   ip: '/usr/sbin/ip',
   /** Set-user-id root: it builds the workload's sandbox, since user namespaces are off. */

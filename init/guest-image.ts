@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { copyFile, link, mkdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, link, mkdir, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errnoOf, TapwardenError } from '../base/errors.ts';
 import { type Run, systemPath } from '../base/runner.ts';
@@ -14,13 +14,16 @@ import { ensureKernel, type GuestKernel } from './kernel-package.ts';
 import { findProgram } from './programs.ts';
 
 /** Raised when what this folder makes of the same inputs changes in a way that no input shows. */
-const builderVersion = 1;
+const builderVersion = 2;
 
 /** What the guest is made from. */
 export type GuestOptions = {
   /** Example: `/var/lib/tapwarden`. */
   readonly stateDir: string;
-  /** The file that becomes `/usr/lib/tapwarden/supervisor.cjs`: one CommonJS module that requires nothing outside Node. */
+  /**
+   * The file that becomes `/usr/lib/tapwarden/supervisor.cjs`: one CommonJS module that requires nothing outside Node, but
+   * for the native modules in the folder `native` beside it, if there is one.
+   */
   readonly supervisorBundle: string;
   readonly run: Run;
   readonly onProgress: Progress;
@@ -63,7 +66,8 @@ export async function ensureGuest(options: GuestOptions): Promise<GuestImage> {
   const kernel = await ensureKernel({ stateDir, run, onProgress, path, mayBuild });
   const accton = await ensureAccton({ stateDir, run, onProgress, path, mayBuild });
   const programs = await findGuestPrograms({ node: await realpath(process.execPath), accton }, path);
-  const hash = await hashOfInputs(kernel, programs, options);
+  const nativeModules = await findNativeModules(options.supervisorBundle);
+  const hash = await hashOfInputs(kernel, programs, nativeModules, options);
   const directory = await ensureEntry({
     store: join(stateDir, 'images', 'guest'),
     hash,
@@ -72,7 +76,16 @@ export async function ensureGuest(options: GuestOptions): Promise<GuestImage> {
     build: async (target) => {
       const tree = join(target, 'tree');
       const { supervisorBundle } = options;
-      const parts = { programs, kernel, omitModules, supervisorBundle, scripts: scriptsDirectory, run, path };
+      const parts = {
+        programs,
+        kernel,
+        omitModules,
+        supervisorBundle,
+        nativeModules,
+        scripts: scriptsDirectory,
+        run,
+        path,
+      };
       const mkfs = await findProgram('mkfs.ext4', path);
       await buildStep(onProgress, 'guest image: building', async () => {
         await mkdir(tree);
@@ -101,27 +114,42 @@ const scriptsDirectory = fileURLToPath(
 
 const scriptNames = ['initrd.sh', 'init.sh', 'sysctl.conf'] as const;
 
+async function findNativeModules(supervisorBundle: string): Promise<readonly string[]> {
+  const folder = join(dirname(supervisorBundle), 'native');
+  try {
+    return (await readdir(folder)).sort().map((name) => join(folder, name));
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    return [];
+  }
+}
+
 /** Where the loader finds libraries; rewritten by ldconfig(8) at each change of an installed library. */
 const loaderCache = '/etc/ld.so.cache';
 
 async function hashOfInputs(
   kernel: GuestKernel,
   programs: readonly GuestProgram[],
+  nativeModules: readonly string[],
   { supervisorBundle, omitModules = [] }: GuestOptions,
 ): Promise<string> {
-  const bundle = await readFile(supervisorBundle).catch((cause: unknown) => {
-    throw new TapwardenError('FILE_UNREADABLE', {
-      message: `The supervisor's bundle ${supervisorBundle} cannot be read: ${errnoOf(cause) ?? 'unknown reason'}`,
-      hint: "In a checkout, build it first: 'npm run build'.",
-      cause,
-    });
-  });
+  const bundles = await Promise.all([supervisorBundle, ...nativeModules].map(readBundle));
   const scripts = await Promise.all(scriptNames.map((name) => readFile(join(scriptsDirectory, name))));
   const identities = await Promise.all([...programs.map((program) => program.source), loaderCache].map(identityOf));
   const hash = createHash('sha256');
   hash.update(JSON.stringify([builderVersion, kernel.hash, identities, [...omitModules].sort()]));
-  for (const data of [bundle, ...scripts]) hash.update(`\n${data.length}\n`).update(data);
+  for (const data of [...bundles, ...scripts]) hash.update(`\n${data.length}\n`).update(data);
   return hash.digest('hex').slice(0, 16);
+}
+
+async function readBundle(path: string): Promise<Buffer> {
+  return await readFile(path).catch((cause: unknown) => {
+    throw new TapwardenError('FILE_UNREADABLE', {
+      message: `The guest's program ${path} cannot be read: ${errnoOf(cause) ?? 'unknown reason'}`,
+      hint: "In a checkout, build it first: 'npm run build'.",
+      cause,
+    });
+  });
 }
 
 /** What tells one version of a file from another without reading it. */

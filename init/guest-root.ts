@@ -48,6 +48,8 @@ export type GuestRootParts = {
   /** Modules to leave out, so that a test can see what the guest does without them. */
   readonly omitModules: readonly string[];
   readonly supervisorBundle: string;
+  /** Files of native code that the supervisor requires as `./native/…`. */
+  readonly nativeModules: readonly string[];
   /** The directory with the guest's scripts. */
   readonly scripts: string;
   readonly run: Run;
@@ -79,6 +81,7 @@ export async function stageGuestRoot(tree: string, parts: GuestRootParts): Promi
   await copy(join(parts.scripts, 'init.sh'), join(tree, 'usr/sbin/init'), 0o755);
   await copy(join(parts.scripts, 'sysctl.conf'), join(tree, 'etc/tapwarden/sysctl.conf'), 0o644);
   await copy(parts.supervisorBundle, join(tree, guestPaths.supervisor), 0o644);
+  for (const file of parts.nativeModules) await copy(file, join(tree, guestPaths.nativeModules, basename(file)), 0o644);
   await openDirectories(tree);
 }
 
@@ -107,10 +110,11 @@ const mergedDirectories = [
 ] as const;
 
 /** Copies what the programs are linked with: libraries where the loader looks first, loaders where programs say. */
-async function copyLibraries(tree: string, { programs, run, path }: GuestRootParts): Promise<void> {
+async function copyLibraries(tree: string, { programs, nativeModules, run, path }: GuestRootParts): Promise<void> {
   const ldd = await findProgram('ldd', path);
   // Status 1 is the answer that one of them, busybox, is statically linked.
-  const listed = await run([ldd, ...programs.map((program) => program.source)], { okStatuses: [0, 1] });
+  const linked = [...programs.map((program) => program.source), ...nativeModules];
+  const listed = await run([ldd, ...linked], { okStatuses: [0, 1] });
   const { libraries, loaders } = parseLdd(listed.stdout);
   for (const library of libraries) await copy(library, join(tree, libraryDirectory, basename(library)), 0o755);
   for (const loader of loaders) await copy(loader, join(tree, loader), 0o755);

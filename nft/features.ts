@@ -36,9 +36,14 @@ export const probes = {
   log: { purpose: 'refused packets in the kernel log', chains: chainOf('log prefix "probe " level info flags skuid') },
   limit: { purpose: 'a bounded log rate', chains: chainOf('limit rate 10/second burst 10 packets') },
   dynamicSet: {
-    purpose: 'log limits for each destination',
+    purpose: 'counts and log limits for each destination',
     chains: chainOf('update @limits { ip daddr limit rate 5/second burst 5 packets }'),
     sets: limits,
+  },
+  execMark: {
+    purpose: 'the command that a refused packet is of',
+    chains: chainOf('meta mark set socket cgroupv2 level 1 map @marks'),
+    sets: [{ name: 'marks', type: 'cgroupsv2', data: 'mark', size: 16 }],
   },
   conntrack: { purpose: 'replies told from new connections', chains: chainOf('ct state established accept') },
   masquerade: {

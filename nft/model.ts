@@ -30,6 +30,10 @@ export type Chain = { readonly name: string; readonly hook?: Hook; readonly rule
 export type NftSet = {
   readonly name: string;
   readonly type: string;
+  /** What each element maps to, as nft's type text: then it is a map, and its elements are `key : value`. */
+  readonly data?: 'mark';
+  /** Each element has a counter. @default false */
+  readonly counter?: boolean;
   readonly flags?: readonly ('dynamic' | 'timeout' | 'interval' | 'constant')[];
   /** The number of elements at the most. A dynamic set without a size would let a flood eat kernel memory. */
   readonly size?: number;

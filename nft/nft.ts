@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { withFile } from 'tmp-promise';
 import { type Argv, escapeText, isTapwardenError, type Run, TapwardenError } from '../base/index.ts';
-import type { Ruleset, TableName } from './model.ts';
-import { renderRuleset } from './render.ts';
+import type { Chain, Ruleset, TableName } from './model.ts';
+import { renderChains, renderRuleset, renderRulesetOver } from './render.ts';
 import { validateElements } from './validate.ts';
 
 /** Where nft runs: `enter` stands before the command, for example `['ip', 'netns', 'exec', 'tw-a']`. */
@@ -17,8 +17,8 @@ export type NftTarget = {
 export type Count = { readonly packets: number; readonly bytes: number };
 
 /**
- * Loads a ruleset: all of it, or nothing. That nft ended with 0 is not taken for proof: the kernel echoes every rule that
- * it took, and these are counted.
+ * Loads a ruleset: all of it, or nothing. A table of that name is replaced as a whole. That nft ended with 0 is not taken
+ * for proof: the kernel echoes every rule that it took, and these are counted.
  *
  * @throws RULESET_INVALID when the model is wrong, before nft is called
  * @throws NFT_REJECTED when nft or the kernel refuses it; `details` is `{table, stderr}`. The old state stands, which
@@ -26,8 +26,28 @@ export type Count = { readonly packets: number; readonly bytes: number };
  * @throws NFT_MISSING when there is no nft
  */
 export async function applyRuleset(target: NftTarget, ruleset: Ruleset): Promise<void> {
-  const { table, chains } = ruleset;
-  const echo = await loadText(target, renderRuleset(ruleset), table, ['--echo']);
+  await load(target, ruleset, renderRuleset(ruleset), ruleset.chains);
+}
+
+/**
+ * Loads a ruleset as {@link applyRuleset} does, over a table that may stand already: its counters go on, and its sets
+ * keep their elements. Errors as there; NFT_REJECTED too where a set or chain of that name stands in another form.
+ */
+export async function applyRulesetOver(target: NftTarget, ruleset: Ruleset): Promise<void> {
+  await load(target, ruleset, renderRulesetOver(ruleset), ruleset.chains);
+}
+
+/**
+ * Gives some chains of a table that stands the rules of the model, and adds the sets of the model that are not there:
+ * all of it, or nothing. Errors as {@link applyRuleset}.
+ */
+export async function applyChains(target: NftTarget, ruleset: Ruleset, names: readonly string[]): Promise<void> {
+  const chains = ruleset.chains.filter(({ name }) => names.includes(name));
+  await load(target, ruleset, renderChains(ruleset, names), chains);
+}
+
+async function load(target: NftTarget, { table }: Ruleset, text: string, chains: readonly Chain[]): Promise<void> {
+  const echo = await loadText(target, text, table, ['--echo']);
   const wanted = chains.reduce((sum, chain) => sum + chain.rules.length, 0);
   const loaded = echo.split('\n').filter((line) => line.startsWith(`add rule ${table.family} ${table.name} `)).length;
   if (loaded === wanted) return;
@@ -50,6 +70,23 @@ export async function checkRuleset(target: NftTarget, ruleset: Ruleset): Promise
  */
 export async function removeTable(target: NftTarget, table: TableName): Promise<void> {
   await nft(target, ['delete', 'table', table.family, table.name], table);
+}
+
+/**
+ * Deletes sets of a table that no rule names: all of them, or none.
+ *
+ * @throws NFT_NOT_FOUND when the table or one of the sets does not exist
+ * @throws NFT_REJECTED when a rule still names one
+ */
+export async function removeSets(target: NftTarget, table: TableName, names: readonly string[]): Promise<void> {
+  for (const name of names) validateElements(table, name, []);
+  await loadText(
+    target,
+    names.map((name) => `delete set ${table.family} ${table.name} ${name}\n`).join(''),
+    table,
+    [],
+    true,
+  );
 }
 
 /** Elements of one set, as nft text: `{set: 'slots', elements: ['"twv0"', '"twv1"']}`. */
@@ -131,34 +168,6 @@ export async function readCounters(target: NftTarget, table: TableName): Promise
     ),
   );
 }
-
-/** An element of a set with concatenated keys and a counter: `{key: ['192.0.2.1', 'sctp', 5000], packets: 2}`. */
-export type SetElement = { readonly key: readonly (string | number)[]; readonly packets: number };
-
-/**
- * The elements of a set of concatenated keys with counters. Protocols come as nft names them, or as numbers.
- *
- * @throws NFT_NOT_FOUND when the set does not exist
- */
-export async function readSetElements(
-  target: NftTarget,
-  table: TableName,
-  set: string,
-): Promise<readonly SetElement[]> {
-  const objects = parseListing(await nft(target, ['-j', 'list', 'set', table.family, table.name, set], table));
-  const elements = objects.flatMap((object) => (object['set']?.['elem'] as readonly RawElement[] | undefined) ?? []);
-  return elements.flatMap(({ elem }) =>
-    elem?.val?.concat === undefined ? [] : [{ key: elem.val.concat, packets: elem.counter?.packets ?? 0 }],
-  );
-}
-
-/** Source: libnftables-json(5), ELEM and COUNTER. */
-type RawElement = {
-  readonly elem?: {
-    readonly val?: { readonly concat?: readonly (string | number)[] };
-    readonly counter?: { readonly packets: number };
-  };
-};
 
 /** One object of nft's JSON listing: a single key (`chain`, `rule`, `set`, `counter` …) and its attributes. */
 export type NftObject = Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>;

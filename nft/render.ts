@@ -1,8 +1,9 @@
+import { escapeText, TapwardenError } from '../base/index.ts';
 import type { Chain, NftSet, Ruleset } from './model.ts';
 import { validateRuleset } from './validate.ts';
 
 /**
- * Renders a ruleset as one nft transaction that makes the table, or replaces it as a whole.
+ * Renders a ruleset as one nft transaction that makes the table, or replaces it as a whole: counters begin at 0.
  *
  * `table X`, `delete table X`, `table X {…}`: the first line makes the delete succeed when the table is not there yet.
  * nft 1.0.6 has no `destroy`. The text is the same for the same model, byte for byte, and ends in a newline.
@@ -11,26 +12,70 @@ import { validateRuleset } from './validate.ts';
  */
 export function renderRuleset(ruleset: Ruleset): string {
   validateRuleset(ruleset);
-  const table = `table ${ruleset.table.family} ${ruleset.table.name}`;
-  const parts = [
-    ...ruleset.counters.map((name) => `\tcounter ${name} {\n\t}\n`),
-    ...ruleset.sets.map(renderSet),
-    ...ruleset.chains.map(renderChain),
+  const { counters, sets, chains } = ruleset;
+  const table = tableOf(ruleset);
+  return `${table}\ndelete ${table}\n${renderTable(ruleset, { counters, sets, chains })}`;
+}
+
+/**
+ * Renders a ruleset as one nft transaction that makes the table, or gives one that stands other rules: its counters go
+ * on, and its sets keep their elements. A chain that the model does not have stays, without rules.
+ *
+ * @throws RULESET_INVALID as {@link renderRuleset}
+ */
+export function renderRulesetOver(ruleset: Ruleset): string {
+  validateRuleset(ruleset);
+  const { counters, sets, chains } = ruleset;
+  // Chains without their rules first: rules cannot be flushed out of a table that is not there.
+  const empty = chains.map((chain) => ({ ...chain, rules: [] }));
+  const made = renderTable(ruleset, { counters, sets, chains: empty });
+  return `${made}flush ${tableOf(ruleset)}\n${renderTable(ruleset, { counters: [], sets: [], chains })}`;
+}
+
+/**
+ * Renders one nft transaction that gives some chains of a table that stands the rules of the model, and adds the sets of
+ * the model that are not there.
+ *
+ * @throws RULESET_INVALID as {@link renderRuleset}, or when the model has no such chain
+ */
+export function renderChains(ruleset: Ruleset, names: readonly string[]): string {
+  validateRuleset(ruleset);
+  const chains = names.map((name) => {
+    const chain = ruleset.chains.find((each) => each.name === name);
+    if (chain !== undefined) return chain;
+    throw new TapwardenError('RULESET_INVALID', { message: `The ruleset has no chain '${escapeText(name, 80)}'` });
+  });
+  const { family, name: table } = ruleset.table;
+  const flushes = names.map((name) => `flush chain ${family} ${table} ${name}\n`).join('');
+  const sets = renderTable(ruleset, { counters: [], sets: ruleset.sets, chains: [] });
+  return `${sets}${flushes}${renderTable(ruleset, { counters: [], sets: [], chains })}`;
+}
+
+function tableOf({ table }: Ruleset): string {
+  return `table ${table.family} ${table.name}`;
+}
+
+function renderTable(ruleset: Ruleset, parts: Pick<Ruleset, 'counters' | 'sets' | 'chains'>): string {
+  const blocks = [
+    ...parts.counters.map((name) => `\tcounter ${name} {\n\t}\n`),
+    ...parts.sets.map(renderSet),
+    ...parts.chains.map(renderChain),
   ];
-  return `${table}\ndelete ${table}\n${table} {\n${parts.join('\n')}}\n`;
+  return `${tableOf(ruleset)} {\n${blocks.join('\n')}}\n`;
 }
 
 function renderSet(set: NftSet): string {
   const lines = [
-    `type ${set.type}`,
+    `type ${set.type}${set.data === undefined ? '' : ` : ${set.data}`}`,
     ...(set.size === undefined ? [] : [`size ${set.size}`]),
     ...(set.flags === undefined ? [] : [`flags ${set.flags.join(',')}`]),
     ...(set.timeoutS === undefined ? [] : [`timeout ${set.timeoutS}s`]),
+    ...(set.counter === true ? ['counter'] : []),
     ...(set.elements === undefined || set.elements.length === 0
       ? []
       : [`elements = { ${set.elements.join(',\n\t\t             ')} }`]),
   ];
-  return `\tset ${set.name} {\n${lines.map((line) => `\t\t${line}\n`).join('')}\t}\n`;
+  return `\t${set.data === undefined ? 'set' : 'map'} ${set.name} {\n${lines.map((line) => `\t\t${line}\n`).join('')}\t}\n`;
 }
 
 function renderChain(chain: Chain): string {

@@ -14,7 +14,8 @@ export type EventContext = {
   readonly runId: string;
   /** The sandbox's own host name. */
   readonly hostname: string;
-  readonly hypervisor: 'qemu';
+  /** What runs the sandbox's virtual machine; a jail has none. */
+  readonly hypervisor?: 'qemu';
   /** The guest kernel's boot id. Source: random(4), /proc/sys/kernel/random/boot_id. */
   readonly bootUid?: string;
   readonly kernelRelease?: string;
@@ -53,10 +54,10 @@ export function metadataOf(context: EventContext, feature: Feature, code: string
   };
 }
 
-/** OCSF `device`: the sandbox as a virtual machine. */
+/** OCSF `device`: the sandbox as a virtual machine, or as a jail, for which OCSF has no word. */
 export function deviceOf(context: EventContext): ObjectOf<'device'> {
   return present({
-    type_id: 6 as const,
+    ...(context.hypervisor === undefined ? ({ type_id: 99, type: 'Jail' } as const) : ({ type_id: 6 } as const)),
     uid: context.sandboxId,
     hostname: context.hostname,
     hypervisor: context.hypervisor,

@@ -1,4 +1,5 @@
 import { isTapwardenError } from '../base/index.ts';
+import { adviceText } from './advice.ts';
 import { attacksOf } from './attack.ts';
 import { checkedInteger } from './check.ts';
 import { deviceOf, type EventContext, metadataOf, policyOf } from './context.ts';
@@ -10,7 +11,7 @@ import { deepFreeze, isDeeplyFrozen } from './frozen.ts';
 import { observableOf } from './observables.ts';
 import { type CheckedEnd, type DeniedPacketInput, type Packet, readPacket } from './packet.ts';
 import { confidenceOf, keyOf, originOf, processOf } from './packet-origin.ts';
-import { adviceOf, knownPorts, messageOf } from './packet-text.ts';
+import { knownPorts, messageOf } from './packet-text.ts';
 import { present } from './present.ts';
 import type { ObjectName } from './schema/objects.ts';
 import type { ObjectOf } from './schema/types.ts';
@@ -52,7 +53,7 @@ function draftOf(context: EventContext, input: DeniedPacketInput, packet: Packet
     message: messageOf(input, end),
     status_id: 2 as const,
     status_code: statusCodes[input.verdict],
-    status_detail: adviceOf(input.protocol, end, destination),
+    status_detail: adviceText({ protocol: input.protocol, ...end }, destination),
     action_id: 2 as const,
     disposition_id: 2 as const,
     is_alert: severity > 2,
@@ -228,7 +229,7 @@ function fill(
     ...event,
     time: packet.time,
     message: messageOf(input, end),
-    status_detail: adviceOf(input.protocol, end, packet.destination),
+    status_detail: adviceText({ protocol: input.protocol, ...end }, packet.destination),
     raw_data: rawLine,
     raw_data_size: Buffer.byteLength(input.rawLine),
     metadata: {

@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { IdOf } from './schema/types.ts';
 
@@ -34,7 +34,7 @@ const protocolNames: Readonly<Record<number, string>> = {
  * Source: OCSF `boundary_id`; IANA special-purpose address registries; RFC 4291 section 2.7 (multicast scope).
  */
 export function classifyAddress(ip: string): Destination {
-  const quad = isIPv4(ip) ? quadOf(ip) : undefined;
+  const quad = ip.includes(':') ? undefined : quadOf(ip);
   if (quad !== undefined)
     return { versionId: 4, boundaryId: boundaryOfQuad(quad), isMetadata: ip === '169.254.169.254' };
   // `process` looks at the IPv4 address inside ::ffff:0:0/96, to which the packet would go.

@@ -63,7 +63,7 @@ export function markTruncated<E extends { readonly metadata: object }>(event: E,
 
 /** Puts U+FFFD in place of halves of surrogates, which UTF-8 cannot hold. */
 export function wellFormed(text: string): string {
-  return /[\ud800-\udfff]/.test(text) ? text.replace(/\p{Surrogate}/gu, '\ufffd') : text;
+  return text.isWellFormed() ? text : text.toWellFormed();
 }
 
 function versionOf({ metadata }: EventDraft): SchemaVersion {

@@ -1,3 +1,4 @@
+export { type Advice, type AdviceKind, adviceOf, programAdvice, type RefusedTarget } from './advice.ts';
 export { type AttackInput, attacksOf, attackVersion } from './attack.ts';
 export { buildEvent } from './build-event.ts';
 export { type ClassName, captions, classNames } from './captions.ts';
@@ -36,6 +37,7 @@ export {
   eventsDropped,
   type FenceUnloggedInput,
   fenceUnlogged,
+  logReaderRestarted,
   type TelemetryGapInput,
   telemetryGap,
 } from './record-health.ts';
@@ -93,6 +95,11 @@ export { openStream, type StreamOptions } from './sinks/stream-transport.ts';
 export type { SyslogAddress } from './sinks/syslog-connection.ts';
 export { openSyslog, type SyslogOptions } from './sinks/syslog-transport.ts';
 export { type TlsFiles, type TlsMaterial, tlsFiles } from './sinks/tls-files.ts';
+export { allowDirect, allowRequest, type Ports, type Suggestion } from './suggestion.ts';
+export { EventSummary, maxDestinations } from './summary/event-summary.ts';
+export type { Destination as TriedDestination, EventsSummary, FindingLine, Sender } from './summary/model.ts';
+export { renderBrief, renderSummary, type SummaryOptions } from './summary/render.ts';
+export type { Completeness } from './summary/run-records.ts';
 export { createUidSource, type UidParts } from './uid.ts';
 export type { Findings, Problem } from './validate/problem.ts';
 export { type ValidateOptions, validateEvent } from './validate/validate-event.ts';

@@ -78,7 +78,7 @@ export function readPacket(input: DeniedPacketInput): Packet {
 }
 
 /** An endpoint without a port has none: `undefined` would be one too many. */
-function checkedEnd({ ip, port }: PacketEnd, where: 'source' | 'destination'): CheckedEnd {
+export function checkedEnd({ ip, port }: PacketEnd, where: 'source' | 'destination'): CheckedEnd {
   const checked = checkedIp(ip, `${where}.ip`);
   return port === undefined ? { ip: checked } : { ip: checked, port: checkedInteger(port, `${where}.port`, 0, 65535) };
 }

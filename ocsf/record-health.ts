@@ -24,6 +24,19 @@ export type TelemetryGapInput = {
   readonly source: string;
 };
 
+/** A reader of a log that ended, and went on. */
+export type LogReaderRestartedInput = {
+  /** Epoch milliseconds by the host's clock, when it was noticed. */
+  readonly time: number;
+  /** Sequence numbers of the last record before, and of the first after. What lies between is missing. */
+  readonly last: number;
+  readonly next: number;
+  /** Milliseconds without a reader. */
+  readonly downMs: number;
+  /** The log, for example `'/dev/kmsg'`. */
+  readonly source: string;
+};
+
 /** Events that were made and are not in the log. */
 export type EventsDroppedInput = {
   /** Epoch milliseconds by the host's clock, when the log was written again. */
@@ -70,6 +83,35 @@ export function telemetryGap(context: EventContext, input: TelemetryGapInput): E
     log_provider: 'kernel',
     metadata: metadataOf(context, 'fence', 'telemetry-gap', { labels: ['loss:possible'] }),
     unmapped: { loss: { source: input.source, missing_records: missing, first, last } },
+  });
+}
+
+/**
+ * The reader of a log ended and another one went on: Event Log Activity, Restart, severity Medium, with the span
+ * in `unmapped.restart`. Records that are missing in it have a `telemetry-gap` of their own.
+ *
+ * @throws EVENT_INVALID when a number is out of its range
+ * Source: OCSF event_log_actvity (1008)
+ */
+export function logReaderRestarted(context: EventContext, input: LogReaderRestartedInput): EventBody<EventLogActivity> {
+  const last = checkedInteger(input.last, 'last');
+  const next = checkedInteger(input.next, 'next', last + 1);
+  const missing = next - last - 1;
+  const downMs = checkedInteger(input.downMs, 'downMs');
+  const lost = missing === 0 ? 'no record was lost' : `${missing} record${missing === 1 ? '' : 's'} lost`;
+  return finish<EventLogActivity>({
+    time: checkedInteger(input.time, 'time'),
+    class_uid: 1008,
+    activity_id: 8,
+    severity_id: 3,
+    status_id: 1,
+    message: `The reader of ${input.source} was restarted; ${lost}`,
+    status_detail: `It ended after record ${last}, and another one went on at record ${next}, ${downMs} ms later.`,
+    log_name: input.source,
+    log_provider: 'kernel',
+    device: deviceOf(context),
+    metadata: metadataOf(context, 'fence', 'log-reader-restarted'),
+    unmapped: { restart: { last, next, down_ms: downMs, missing_records: missing } },
   });
 }
 

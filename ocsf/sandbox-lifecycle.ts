@@ -7,8 +7,12 @@ import { finish } from './finish.ts';
 export type SandboxStartedInput = {
   /** Epoch milliseconds by the host's clock. */
   readonly time: number;
-  /** How the guest's processor is run: hardware virtualisation, or emulation. */
-  readonly accelerator: 'kvm' | 'tcg';
+  /** How the guest's processor is run: hardware virtualisation, or emulation; `null` in a jail, where there is no guest. */
+  readonly accelerator: 'kvm' | 'tcg' | null;
+  /**
+   * By what the kernel tells whose a refused packet is: the mark of its exec, which was tried, or only the user.
+   */
+  readonly attribution?: 'exec-mark' | 'uid';
 };
 
 /** What the record of a run sums up. */
@@ -26,8 +30,10 @@ export type RunCounts = {
 };
 
 /** A sandbox that has ended. */
-export type SandboxStoppedInput = SandboxStartedInput & {
+export type SandboxStoppedInput = Omit<SandboxStartedInput, 'attribution'> & {
   readonly counts: RunCounts;
+  /** Why the record of the run may not tell of every attempt; empty when it does. Example: `['log-gap: …']`. */
+  readonly incomplete: readonly string[];
   /** Packets that the host's own table dropped, by counter. Example: `{spoofed: 0, input: 2}`. */
   readonly slot?: Readonly<Record<string, number>>;
   /** Why, in words, for example `'the command ended'`. */
@@ -47,9 +53,15 @@ export function sandboxStarted(context: EventContext, input: SandboxStartedInput
     ...commonOf(context, input, 'sandbox-started'),
     activity_id: 3,
     severity_id: 1,
-    message: `Sandbox ${context.sandboxId} started`,
+    message:
+      input.accelerator === null
+        ? `Sandbox ${context.sandboxId} started in a jail: no virtual machine stands between it and its host`
+        : `Sandbox ${context.sandboxId} started`,
     status_id: 1,
-    unmapped: machineOf(context, input),
+    unmapped: {
+      ...machineOf(context, input),
+      ...(input.attribution === undefined ? {} : { attribution: input.attribution }),
+    },
   });
 }
 
@@ -62,7 +74,7 @@ export function sandboxStarted(context: EventContext, input: SandboxStartedInput
  */
 export function sandboxStopped(context: EventContext, input: SandboxStoppedInput): EventBody<ApplicationLifecycle> {
   const lost = input.counts.lost === null ? null : checkedInteger(input.counts.lost, 'counts.lost');
-  const complete = lost === 0;
+  const complete = input.incomplete.length === 0;
   const failed = input.failed ?? false;
   const common = commonOf(context, input, 'sandbox-stopped');
   return finish<ApplicationLifecycle>({
@@ -85,6 +97,7 @@ export function sandboxStopped(context: EventContext, input: SandboxStoppedInput
       },
       ...(input.slot === undefined ? {} : { slot: input.slot }),
       complete,
+      ...(complete ? {} : { incomplete: input.incomplete }),
     },
   });
 }
@@ -102,7 +115,8 @@ function commonOf(context: EventContext, input: SandboxStartedInput, code: strin
 
 function machineOf(context: EventContext, input: SandboxStartedInput): JsonObject {
   return {
-    accelerator: input.accelerator,
+    ...(input.accelerator === null ? {} : { accelerator: input.accelerator }),
+    isolation: input.accelerator === null ? 'jail' : 'vm',
     ...(context.image === undefined ? {} : { image: { name: context.image.name, uid: context.image.uid } }),
   };
 }

@@ -26,6 +26,8 @@ type Example = {
   readonly ends: readonly number[];
   /** For members that are objects: their own example. */
   readonly inner: readonly (Example | undefined)[];
+  /** Whether each member is a text, of which the quotes stand first and last. */
+  readonly isText: readonly boolean[];
   readonly text: string;
 };
 
@@ -85,7 +87,7 @@ function serialize(
 
 /** The text of an object that has the members of `example`; `undefined` when it has others. */
 function textLike(value: JsonObject, example: Example, parts?: LogParts): string | undefined {
-  const { keys, values, starts, ends, inner } = example;
+  const { keys, values, starts, ends, inner, isText } = example;
   let text = '';
   let copied = 0;
   let index = 0;
@@ -94,7 +96,11 @@ function textLike(value: JsonObject, example: Example, parts?: LogParts): string
     const member = value[key];
     if (member !== values[index] || parts !== undefined) {
       const isParted = parts !== undefined && key === 'metadata';
-      if (isParted || member !== values[index]) {
+      if (typeof member === 'string' && isText[index] === true && !isParted && !isEscaped(member)) {
+        // The quotes are those of the example: the fewer pieces a text is made of, the sooner it is written.
+        text += example.text.slice(copied, (starts[index] ?? 0) + 1) + member;
+        copied = (ends[index] ?? 0) - 1;
+      } else if (isParted || member !== values[index]) {
         const found = textOfMember(member, inner[index]);
         if (found === undefined || (isParted && !found.endsWith('}'))) return undefined;
         text += example.text.slice(copied, starts[index]) + (isParted ? withParts(found, parts) : found);
@@ -154,8 +160,21 @@ function withParts(metadata: string, { uid, sequence, logged_time }: LogParts): 
 const escaped = /[^ !#-[\]-\ud7ff\ue000-\uffff]/;
 
 function quote(text: string): string {
-  return escaped.test(text) ? JSON.stringify(text) : `"${text}"`;
+  return isEscaped(text) ? JSON.stringify(text) : `"${text}"`;
 }
+
+/** Whether JSON writes a text otherwise than it stands. */
+function isEscaped(text: string): boolean {
+  if (text.length > shortLength) return escaped.test(text);
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code < 0x20 || code === 0x22 || code === 0x5c || (code >= 0xd800 && code <= 0xdfff)) return true;
+  }
+  return false;
+}
+
+/** Up to this length a loop is sooner done than a regular expression is begun. */
+const shortLength = 24;
 
 /** `undefined` for what has a member that JSON leaves out. */
 function exampleOf(value: JsonObject | readonly JsonValue[]): Example | undefined {
@@ -181,5 +200,6 @@ function exampleOf(value: JsonObject | readonly JsonValue[]): Example | undefine
     text += found;
     ends.push(text.length);
   }
-  return { isList, keys, values, starts, ends, inner, text: `${text}${isList ? ']' : '}'}` };
+  const isText = Object.values(value).map((member) => typeof member === 'string');
+  return { isList, keys, values, starts, ends, inner, isText, text: `${text}${isList ? ']' : '}'}` };
 }

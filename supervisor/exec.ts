@@ -5,13 +5,14 @@ import { constants as osConstants } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { type Child, escapeText, type Run, start, TapwardenError } from '../base/index.ts';
+import { type Child, escapeText, type Run, start, systemPath, TapwardenError } from '../base/index.ts';
 import { workloadUser } from '../init/contract.ts';
 import { inWorkloadNamespace } from './fence-loader.ts';
+import { place } from './place.ts';
 import { endOfFirstProgram, type ProcessEnd, readAccounting } from './process-accounting.ts';
 import { sandboxArguments } from './sandbox-arguments.ts';
 import { seccompFilter } from './seccomp.ts';
-import { workloadPaths } from './workload-namespace.ts';
+import { execCgroup, workloadPaths } from './workload-layout.ts';
 import { findCommand, resolveIn } from './workload-path.ts';
 
 /** What to run. */
@@ -52,13 +53,15 @@ const closeFd = promisify(close);
 export async function startExec(run: Run, spec: ExecSpec): Promise<Exec> {
   const workdir = await prepareWorkdir(spec.workdir);
   const command = await lookUp(spec, workdir);
-  const cgroup = join(workloadPaths.cgroup, `exec-${spec.exec}`);
+  const cgroup = execCgroup(spec.exec);
   const folder = join(workloadPaths.execs, String(spec.exec));
-  await Promise.all([mkdir(cgroup), mkdir(folder, { mode: 0o700 })]);
+  // The first cgroups are made at boot; that a number is used once, the folder shows.
+  await Promise.all([mkdir(cgroup, { recursive: true }), mkdir(folder, { mode: 0o700 })]);
   const pipes = await makePipes(run, folder);
   const filter = join(folder, 'seccomp');
   await writeFile(filter, seccompFilter());
   const filterFile = await open(filter, 'r');
+  const userFile = place.jail === undefined ? undefined : await open(workloadPaths.user, 'r');
   const argv = [command, ...spec.argv.slice(1)] as const;
   const child = start(
     // The shell moves itself into the exec's cgroup, and is replaced by what follows. From the supervisor it has inherited
@@ -71,13 +74,23 @@ export async function startExec(run: Run, spec: ExecSpec): Promise<Exec> {
       ...inWorkloadNamespace.slice(0, -1),
       ...asWorkload,
       '--',
-      ...sandboxArguments({ env: spec.env, workdir, seccompFd: 3, statusFd: 4 }),
+      ...sandboxArguments({
+        env: spec.env,
+        workdir,
+        seccompFd: 3,
+        statusFd: 4,
+        ...(userFile === undefined ? {} : { userFd: 5 }),
+      }),
       '--',
       ...argv,
     ],
-    { stdio: [...pipes.inner, filterFile.fd, 'pipe'] },
+    {
+      stdio: [...pipes.inner, filterFile.fd, 'pipe', ...(userFile === undefined ? [] : [userFile.fd])],
+      // Process 1 of the sandbox keeps it, for all in it to see.
+      ...(place.jail === undefined ? {} : { env: { PATH: systemPath, LANG: 'C.UTF-8' } }),
+    },
   );
-  await Promise.all([...pipes.inner.map(async (fd) => await closeFd(fd)), filterFile.close()]);
+  await Promise.all([...pipes.inner.map(async (fd) => await closeFd(fd)), filterFile.close(), userFile?.close()]);
   const pid = await sandboxPid(child);
   if (pid === undefined) {
     const why = await collect(pipes.stderr);
@@ -101,17 +114,17 @@ export async function startExec(run: Run, spec: ExecSpec): Promise<Exec> {
 }
 
 /**
- * bwrap is set-user-id root in the guest and drops everything again; it starts as the workload's user, which has no other
- * group: nsenter takes them away.
+ * bwrap is set-user-id root in the guest and drops everything again; in a jail it has its rights from the user namespace,
+ * which belongs to the workload's user. It starts as that user, which has no other group: nsenter takes them away.
  */
-const asWorkload = ['-S', String(workloadUser.uid), '-G', String(workloadUser.gid)] as const;
+const asWorkload = ['-S', String(place.workload.uid), '-G', String(place.workload.gid)] as const;
 
 async function lookUp(spec: ExecSpec, workdir: string): Promise<string> {
   const name = spec.argv[0] ?? '';
   const lookup = await findCommand(workloadPaths.root, name, {
     searchPath: spec.env['PATH'] ?? '/usr/bin:/bin',
     workdir,
-    uid: workloadUser.uid,
+    uid: place.workload.uid,
   });
   if (lookup.kind === 'found') return lookup.path;
   throw new TapwardenError(lookup.kind === 'not-found' ? 'COMMAND_NOT_FOUND' : 'COMMAND_NOT_EXECUTABLE', {
@@ -130,7 +143,7 @@ async function prepareWorkdir(wanted: string | null): Promise<string> {
     path = `${path}/${part}`;
     if (parent !== undefined && (await resolveIn(root, path)) === undefined) {
       await mkdir(join(parent, part));
-      await chown(join(parent, part), workloadUser.uid, workloadUser.gid);
+      await chown(join(parent, part), place.workload.uid, place.workload.gid);
     }
   }
   return path === '' ? '/' : path;
@@ -153,7 +166,9 @@ async function makePipes(run: Run, folder: string): Promise<Pipes> {
   ];
   await run(['mkfifo', '-m', '0600', input, output, error]);
   // Programs open /dev/stdout by its path, which takes the right to the pipe itself.
-  await Promise.all([input, output, error].map(async (path) => await chown(path, workloadUser.uid, workloadUser.gid)));
+  await Promise.all(
+    [input, output, error].map(async (path) => await chown(path, place.workload.uid, place.workload.gid)),
+  );
   const { O_RDONLY, O_WRONLY, O_NONBLOCK } = constants;
   // A pipe's writer cannot be opened before its reader, and a reader without O_NONBLOCK waits for a writer.
   const placeholder = await openFd(input, O_RDONLY | O_NONBLOCK);

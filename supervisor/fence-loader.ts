@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { isTapwardenError, type Run, TapwardenError } from '../base/index.ts';
-import { guestPaths } from '../init/contract.ts';
+import { isTapwardenError, kernelLogBytes, type Run, TapwardenError } from '../base/index.ts';
 import {
   applyRuleset,
+  applyRulesetOver,
   type DirectDestination,
   type Feature,
   hasIp6,
@@ -11,72 +11,93 @@ import {
   requiredFeatures,
 } from '../nft/index.ts';
 import { workloadNet } from './addresses.ts';
-import { fenceRuleset } from './fence.ts';
+import { type ExecMarks, type FenceSpec, fenceRuleset, guestLineBurst } from './fence.ts';
 import { guestRuleset } from './guest-table.ts';
+import { place as ownPlace, type Place } from './place.ts';
 
 /** What {@link loadFence} works from. */
 export type FenceOptions = {
   readonly tag: string;
   readonly direct: readonly DirectDestination[];
   readonly allowUnlogged: boolean;
+  readonly execs: ExecMarks;
+  /** @default the place of this process */
+  readonly place?: Pick<Place, 'jail' | 'uplink'>;
 };
 
+/** The fence that was loaded: what of it the kernel could do. */
+export type LoadedFence = Pick<FenceSpec, 'log' | 'account' | 'execs' | 'lineBurst'>;
+
+/** Where the workload's network namespace is bound. */
+export const workloadNamespacePath = `/run/netns/${workloadNet.namespace}`;
+
 /**
- * How a program runs inside the workload's network namespace. By busybox, which is static: under emulation `ip netns exec`
- * costs a guest 50 to 100 ms each time, for what its libraries take to load.
+ * How a program runs inside the workload's network namespace. In a guest this is busybox, which is static: under emulation
+ * `ip netns exec` costs 50 to 100 ms each time, for what its libraries take to load.
  */
-export const inWorkloadNamespace = [
-  guestPaths.busybox,
-  'nsenter',
-  `--net=/run/netns/${workloadNet.namespace}`,
-  '--',
-] as const;
+export const inWorkloadNamespace = ['nsenter', `--net=${workloadNamespacePath}`, '--'] as const;
 
 const logSwitch = '/proc/sys/net/netfilter/nf_log_all_netns';
 
 /**
  * Loads the guest's half of the fence: the table of the guest's own namespace, then the fence of the workload's. Says
- * whether refused packets are logged.
+ * whether refused packets are logged, counted by destination, and marked with their exec.
  *
- * The whole ruleset is tried first; only when the kernel refuses it is each feature asked for, to say which is missing.
+ * The whole ruleset is tried first; only when the kernel refuses it is each feature asked for, and the fence made of those
+ * that are there. A fence that stands keeps its counts.
  *
  * @throws NFT_MISSING when the image has no nft
  * @throws LOG_UNAVAILABLE when the kernel cannot log and `allowUnlogged` is not set
  * @throws NFT_FEATURE_MISSING when the kernel cannot refuse or count, with the features by name
  * @throws NFT_REJECTED when the ruleset is refused for another reason
  */
-export async function loadFence(run: Run, options: FenceOptions): Promise<{ readonly logging: boolean }> {
-  if (options.direct.length > 0) await allowForwarding(run, options.direct);
-  await applyRuleset({ run }, guestRuleset(options.direct)).catch((error) => explain(run, error));
-  const logging = (await readFile(logSwitch, 'utf8').catch(() => '0')).trim() === '1';
-  if (!logging) return await loadUnlogged(run, options, `${logSwitch} is not 1`);
+export async function loadFence(run: Run, options: FenceOptions): Promise<LoadedFence> {
+  const { direct, place = ownPlace } = options;
+  if (direct.length > 0) await allowForwarding(run, direct);
+  await applyRuleset({ run }, guestRuleset(direct, place.uplink)).catch((error) => explain(run, error));
+  // The switch is in the kernel's first network namespace alone, where a jail's driver has seen to it.
+  const log = place.jail?.logging ?? (await readFile(logSwitch, 'utf8').catch(() => '0')).trim() === '1';
+  if (!log) checkUnlogged(options, `${logSwitch} is not 1`);
+  const lines = log && place.jail !== undefined ? { lineBurst: lineBurstOf(await kernelLogBytes()) } : {};
+  const whole: LoadedFence = { log, account: true, execs: options.execs, ...lines };
   try {
-    await apply(run, options, true);
-    return { logging: true };
+    await apply(run, options, whole);
+    return whole;
   } catch (error) {
     if (!isTapwardenError(error, 'NFT_REJECTED')) throw error;
     const features = await probeFeatures({ run, enter: inWorkloadNamespace });
-    if (features.log && features.limit && features.dynamicSet) return await explain(run, error);
-    return await loadUnlogged(run, options, 'the kernel refuses log rules, or the limits that they need');
+    const able: LoadedFence = {
+      log: log && features.log && features.limit && features.dynamicSet,
+      account: features.dynamicSet,
+      execs: features.execMark ? options.execs : undefined,
+      ...lines,
+    };
+    if (able.log === whole.log && able.account && able.execs !== undefined) return await explain(run, error);
+    if (!able.log) checkUnlogged(options, 'the kernel refuses log rules, or the limits that they need');
+    await apply(run, options, able).catch((second) => explain(run, second));
+    return able;
   }
 }
 
-async function loadUnlogged(run: Run, options: FenceOptions, reason: string): Promise<{ readonly logging: boolean }> {
-  if (!options.allowUnlogged) {
-    throw new TapwardenError('LOG_UNAVAILABLE', {
-      message: `Refused packets cannot be logged: ${reason}`,
-      hint: 'Use a guest kernel with nft_log and nf_log_syslog, or accept refusals that nobody sees with --allow-unlogged.',
-    });
-  }
-  await apply(run, options, false).catch((error) => explain(run, error));
-  return { logging: false };
+/**
+ * Lines at once that fit well into a kernel log of so many bytes beside what else is written there; those of the fence
+ * take a quarter of a kilobyte each. Example: of the 128 KiB that some kernels have, 128 lines take a quarter.
+ */
+export function lineBurstOf(bytes: number): number {
+  return Math.max(64, Math.min(guestLineBurst, Math.floor(bytes / 1024)));
 }
 
-async function apply(run: Run, options: FenceOptions, log: boolean): Promise<void> {
-  await applyRuleset(
-    { run, enter: inWorkloadNamespace },
-    fenceRuleset({ tag: options.tag, direct: options.direct, log }),
-  );
+function checkUnlogged({ allowUnlogged }: FenceOptions, reason: string): void {
+  if (allowUnlogged) return;
+  throw new TapwardenError('LOG_UNAVAILABLE', {
+    message: `Refused packets cannot be logged: ${reason}`,
+    hint: 'Use a guest kernel with nft_log and nf_log_syslog, or accept refusals that nobody sees with --allow-unlogged.',
+  });
+}
+
+async function apply(run: Run, { tag, direct }: FenceOptions, able: LoadedFence): Promise<void> {
+  const ruleset = fenceRuleset({ tag, direct, generation: 'a', ...able });
+  await applyRulesetOver({ run, enter: inWorkloadNamespace }, ruleset);
 }
 
 /** Names the features that the kernel lacks, where that is why it refused a ruleset. */

@@ -2,18 +2,33 @@ import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { isTapwardenError, type Run, run, start, TapwardenError } from '../base/index.ts';
 import type { DeniedPacketFact, Fact } from '../channel/index.ts';
+import { makeExecCgroups } from '../e2e/support/exec-cgroups.ts';
 import { matchesGolden } from '../e2e/support/golden.ts';
 import { kernelTest } from '../e2e/support/kernel-tier.ts';
 import { readLogSwitch, setLogSwitch } from '../e2e/support/log-switch.ts';
 import { makeScratchNamespace, type ScratchNamespace } from '../e2e/support/scratch-namespace.ts';
 import { expectLoaded } from '../e2e/support/table-structure.ts';
-import { type DirectDestination, makeLogTag, readCounters } from '../nft/index.ts';
+import {
+  applyChains,
+  applyRulesetOver,
+  type DirectDestination,
+  makeLogTag,
+  readCounters,
+  removeSets,
+} from '../nft/index.ts';
 import { workloadNet } from './addresses.ts';
-import { fenceCounters, fenceRuleset, fenceTable } from './fence.ts';
+import {
+  accountSetNames,
+  type ExecMarks,
+  type FenceSpec,
+  fenceCounters,
+  fenceRuleset,
+  generationChains,
+} from './fence.ts';
 import { inWorkloadNamespace, loadFence } from './fence-loader.ts';
+import { fenceTable } from './fence-table.ts';
 import { guestRuleset, guestTable } from './guest-table.ts';
 import { Monitor } from './monitor.ts';
-import { UnprintedPorts } from './unprinted-ports.ts';
 import { namespaceSetup, openWorkloadNamespace } from './workload-namespace.ts';
 
 /** The tag in the corpus. The tests take fresh ones, since the log still has the lines of earlier runs. */
@@ -41,12 +56,14 @@ test.beforeEach(async () => {
 });
 test.afterEach.always(async () => await scratch?.close());
 
+const noExecs: ExecMarks = { level: 2, cgroups: [] };
+
 /** The supervisor's own steps, in namespaces of this test. */
-async function makeFence(tag: string): Promise<boolean> {
+async function makeFence(tag: string, execs = noExecs): Promise<boolean> {
   await scratch.run(['sh', '-euc', namespaceSetup.script], { env: namespaceSetup.env });
-  const { logging } = await loadFence(scratch.run, { tag, direct: [], allowUnlogged: false });
+  const { log } = await loadFence(scratch.run, { tag, direct: [], allowUnlogged: false, execs });
   await openWorkloadNamespace(scratch.run);
-  return logging;
+  return log;
 }
 
 const inWorkload: Run = async (argv, options) => await scratch.run([...inWorkloadNamespace, ...argv], options);
@@ -81,26 +98,6 @@ async function watched(tag: string, body: () => Promise<void>): Promise<readonly
   return facts.filter((fact) => fact.kind === 'denied-packet');
 }
 
-const sctpFact: DeniedPacketFact = {
-  kind: 'denied-packet',
-  monotonic: '0.000000',
-  sequence: 0,
-  interfaceOut: 'eth0',
-  source: '10.200.0.2',
-  destination: '198.51.100.1',
-  protocol: 132,
-  sourcePort: null,
-  destinationPort: null,
-  icmp: null,
-  length: 32,
-  tcpFlags: null,
-  uid: null,
-  gid: null,
-  mark: null,
-  raw: '',
-  origin: null,
-};
-
 const freshTag = (): string => makeLogTag(Buffer.from(Array.from({ length: 16 }, () => Math.random() * 256)));
 
 /** Every kind of attempt: what the program that makes it learns, and the fact that it leaves. */
@@ -122,11 +119,11 @@ const attempts: readonly (readonly [string, string, number, number | undefined, 
       'ECONNREFUSED',
       { protocol: 6, destinationPort: 443, tcpFlags: 2, uid: 65_534 },
     ],
-    ['tcp', '198.51.100.2', 22, 42, 'ECONNREFUSED', { protocol: 6, destinationPort: 22, mark: 42, uid: 0 }],
+    ['tcp', '198.51.100.2', 22, 42, 'ECONNREFUSED', { protocol: 6, destinationPort: 22, mark: null, uid: 0 }],
     ['tcp', '10.200.0.1', 3129, undefined, 'ECONNREFUSED', { protocol: 6, destinationPort: 3129 }],
     ['udp', '198.51.100.1', 53, undefined, 'EPERM', { protocol: 17, destinationPort: 53, length: 33, uid: 65_534 }],
     ['udp', '2001:db8::1', 53, undefined, 'EPERM', { protocol: 17, destinationPort: 53, length: 53 }],
-    ['udp', '10.200.0.1', 53, 0xffff_ffff, 'EPERM', { protocol: 17, destinationPort: 53, mark: 0xffff_ffff }],
+    ['udp', '10.200.0.1', 53, 0xffff_ffff, 'EPERM', { protocol: 17, destinationPort: 53, mark: null }],
     ['big', '198.51.100.3', 9, undefined, 'EPERM', { protocol: 17, length: 65_535 }],
     ['big', '2001:db8::3', 9, undefined, 'EPERM', { protocol: 17, length: 65_575 }],
     ['udplite', '198.51.100.1', 53, undefined, 'EPERM', { protocol: 136, destinationPort: 53 }],
@@ -263,12 +260,16 @@ kernelTest(
   async (t) => {
     await setLogSwitch('0');
     await scratch.run(['sh', '-euc', namespaceSetup.script], { env: namespaceSetup.env });
-    const options = { tag: freshTag(), direct: [], allowUnlogged: false };
+    const options = { tag: freshTag(), direct: [], allowUnlogged: false, execs: noExecs };
     await t.throwsAsync(loadFence(scratch.run, options), {
       code: 'LOG_UNAVAILABLE',
       message: /nf_log_all_netns is not 1/,
     });
-    t.deepEqual(await loadFence(scratch.run, { ...options, allowUnlogged: true }), { logging: false });
+    t.deepEqual(await loadFence(scratch.run, { ...options, allowUnlogged: true }), {
+      log: false,
+      account: true,
+      execs: noExecs,
+    });
     await openWorkloadNamespace(scratch.run);
     t.is((await attempt('tcp', '198.51.100.1', 80)).outcome, 'ECONNREFUSED');
     t.is((await attempt('udp', '2001:db8::1', 80)).outcome, 'EPERM');
@@ -290,7 +291,7 @@ const without =
 kernelTest('loadFence() says which features a kernel lacks, and loads nothing less', async (t) => {
   await setLogSwitch('1');
   await scratch.run(['sh', '-euc', namespaceSetup.script], { env: namespaceSetup.env });
-  const options = { tag: freshTag(), direct: [], allowUnlogged: false };
+  const options = { tag: freshTag(), direct: [], allowUnlogged: false, execs: noExecs };
   await t.throwsAsync(loadFence(without('log prefix'), options), {
     code: 'LOG_UNAVAILABLE',
     message: /refuses log rules/,
@@ -306,7 +307,10 @@ kernelTest('loadFence() says which features a kernel lacks, and loads nothing le
     );
     t.deepEqual(error?.details['missing'], [feature]);
   }
-  t.deepEqual(await loadFence(without('log prefix'), { ...options, allowUnlogged: true }), { logging: false });
+  const able = { log: false, account: true, execs: noExecs };
+  t.deepEqual(await loadFence(without('log prefix'), { ...options, allowUnlogged: true }), able);
+  t.deepEqual(await loadFence(without('cgroupv2'), options), { ...able, log: true, execs: undefined });
+  t.deepEqual(await loadFence(without('dynamic'), { ...options, allowUnlogged: true }), { ...able, account: false });
   // What is refused though no feature is missing stays what nft said.
   await t.throwsAsync(loadFence(without('counter name denied_other'), options), { code: 'NFT_REJECTED' });
 });
@@ -316,8 +320,19 @@ kernelTest(
   async (t) => {
     await scratch.run(['ip', 'netns', 'add', workloadNet.namespace]);
     const target = { run: scratch.run, enter: inWorkloadNamespace };
-    await expectLoaded(t, target, fenceRuleset({ tag: freshTag(), log: false, direct: [] }));
-    await expectLoaded(t, target, fenceRuleset({ tag: freshTag(), log: true, direct }));
+    const cgroups = await makeExecCgroups(2);
+    t.teardown(async () => await cgroups.close());
+    const spec: FenceSpec = {
+      tag: freshTag(),
+      log: false,
+      account: false,
+      execs: undefined,
+      generation: 'a',
+      direct: [],
+    };
+    await expectLoaded(t, target, fenceRuleset(spec));
+    await expectLoaded(t, target, fenceRuleset({ ...spec, account: true }));
+    await expectLoaded(t, target, fenceRuleset({ ...spec, log: true, account: true, execs: cgroups.marks, direct }));
     await expectLoaded(t, { run: scratch.run }, guestRuleset(direct));
     await expectLoaded(t, { run: scratch.run }, guestRuleset([]));
     t.deepEqual(Object.keys(await packets()).toSorted(), fenceCounters.toSorted());
@@ -327,7 +342,7 @@ kernelTest(
 kernelTest('fenceRuleset() admits what a direct rule names, and refuses the port beside it', async (t) => {
   await setLogSwitch('1');
   await scratch.run(['sh', '-euc', namespaceSetup.script], { env: namespaceSetup.env });
-  await loadFence(scratch.run, { tag: freshTag(), direct, allowUnlogged: false }).catch((error) => {
+  await loadFence(scratch.run, { tag: freshTag(), direct, allowUnlogged: false, execs: noExecs }).catch((error) => {
     // Where this kernel cannot masquerade, the fence itself is still tried.
     if (!isTapwardenError(error, 'NFT_FEATURE_MISSING')) throw error;
   });
@@ -340,42 +355,62 @@ kernelTest('fenceRuleset() admits what a direct rule names, and refuses the port
   t.like(await packets(), { direct: 2, denied: 3 });
 });
 
-kernelTest('UnprintedPorts finds the port of SCTP packets where it is the only one, and guesses none', async (t) => {
-  await setLogSwitch('1');
-  const tag = freshTag();
-  await makeFence(tag);
-  /** The ports of the packets that the body sends, as one look at the sets tells them. */
-  const portsOf = async (body: () => Promise<void>): Promise<readonly (number | null)[]> => {
-    const told: DeniedPacketFact[] = [];
-    const ports = new UnprintedPorts(scratch.run, (fact) => told.push(fact));
-    // What was counted before belongs to no packet of this body.
-    ports.take({ ...sctpFact, destination: '192.0.2.99' });
-    await ports.settle();
-    const last = seen;
-    const facts = (await watched(tag, body)).filter(({ sequence }) => sequence > last);
-    seen = facts.at(-1)?.sequence ?? seen;
-    for (const fact of facts) ports.take(fact);
-    await ports.settle();
-    return told.slice(1).map(({ destinationPort }) => destinationPort);
-  };
-  let seen = 0;
-  const send = async (kind: string, address: string, port = 0): Promise<void> =>
-    void (await attempt(kind, address, port));
-  t.deepEqual(await portsOf(async () => await send('sctp', '198.51.100.1', 36_412)), [36_412]);
-  t.deepEqual(await portsOf(async () => await send('sctp', '2001:db8::1', 36_413)), [36_413]);
-  t.deepEqual(await portsOf(async () => await send('raw33', '198.51.100.1', 7)), [7]);
-  t.deepEqual(await portsOf(async () => await send('tcp', '198.51.100.1', 8)), [8]);
-  const both = await portsOf(async () => {
-    await send('sctp', '198.51.100.2', 1);
-    await send('sctp', '198.51.100.2', 2);
-    await send('sctp', '198.51.100.3', 3);
-    await send('sctp', '198.51.100.3', 3);
-  });
-  t.deepEqual(both, [null, null, 3, 3]);
-  // A packet that ends before its ports is not given those of another.
-  const short = await portsOf(async () => {
-    await send('sctp', '198.51.100.4', 5);
-    await send('short-sctp', '198.51.100.4');
-  });
-  t.deepEqual(short, [null, null]);
-});
+kernelTest(
+  'fenceRuleset() marks a packet with its exec, by the cgroup of its socket, whatever the program set',
+  async (t) => {
+    await setLogSwitch('1');
+    const tag = freshTag();
+    const cgroups = await makeExecCgroups(3);
+    t.teardown(async () => await cgroups.close());
+    await makeFence(tag, cgroups.marks);
+    const send = async (exec: number | undefined, ...words: readonly string[]): Promise<void> => {
+      const enter = exec === undefined ? [] : cgroups.enter(exec);
+      await scratch.run([...enter, ...inWorkloadNamespace, 'perl', '-', ...words] as unknown as ['sh'], {
+        input: sender,
+      });
+    };
+    const facts = await watched(tag, async () => {
+      await send(1, 'tcp', '198.51.100.1', '80');
+      await send(2, 'udp', '2001:db8::1', '53');
+      await send(3, 'raw253', '198.51.100.1');
+      await send(2, 'ping', '198.51.100.1');
+      await send(undefined, 'udp', '198.51.100.1', '53');
+      // A privileged program that claims to be another exec.
+      await send(1, 'udp', '198.51.100.1', '53', '2');
+      await send(undefined, 'udp', '198.51.100.1', '53', '2');
+    });
+    t.deepEqual(
+      facts.map(({ mark }) => mark),
+      [1, 2, 3, 2, null, 1, null],
+    );
+    t.true(facts[0]?.raw.includes('MARK=0x1'));
+  },
+);
+
+kernelTest(
+  'fenceRuleset() loaded over itself keeps its counts, and another generation of sets goes on counting',
+  async (t) => {
+    await setLogSwitch('1');
+    const tag = freshTag();
+    await makeFence(tag);
+    const target = { run: scratch.run, enter: inWorkloadNamespace };
+    const spec: FenceSpec = { tag, log: true, account: true, execs: noExecs, generation: 'a', direct: [] };
+    const elements = async (set: string): Promise<string> =>
+      (await inWorkload(['nft', 'list', 'set', fenceTable.family, fenceTable.name, set])).stdout;
+    await attempt('udp', '198.51.100.1', 53);
+    await applyRulesetOver(target, fenceRuleset(spec));
+    await attempt('udp', '198.51.100.1', 53);
+    t.like(await packets(), { denied: 2, denied_udp: 2, logged: 2 });
+    t.regex(await elements('seen4_a'), /198\.51\.100\.1 \. udp \. 53 counter packets 2 /);
+    await applyChains(target, fenceRuleset({ ...spec, generation: 'b' }), generationChains);
+    await attempt('udp', '198.51.100.1', 53);
+    t.like(await packets(), { denied: 3, over_udp: 0 });
+    t.regex(await elements('seen4_a'), /counter packets 2 /);
+    t.regex(await elements('seen4_b'), /counter packets 1 /);
+    await t.throwsAsync(removeSets(target, fenceTable, accountSetNames('b')), { code: 'NFT_REJECTED' });
+    await removeSets(target, fenceTable, accountSetNames('a'));
+    await t.throwsAsync(removeSets(target, fenceTable, accountSetNames('a')), { code: 'NFT_NOT_FOUND' });
+    t.is((await attempt('tcp', '198.51.100.1', 80)).outcome, 'ECONNREFUSED');
+    t.like(await packets(), { denied: 4, over_tcp: 0 });
+  },
+);

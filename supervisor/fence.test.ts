@@ -1,8 +1,10 @@
 import test from 'ava';
 import { matchesGolden } from '../e2e/support/golden.ts';
 import { endsOf } from '../e2e/support/table-structure.ts';
-import { type DirectDestination, renderRuleset } from '../nft/index.ts';
-import { fenceCounters, fenceRuleset } from './fence.ts';
+import { type DirectDestination, renderChains, renderRuleset, renderRulesetOver } from '../nft/index.ts';
+import { guestExecMarks } from './exec-marks.ts';
+import { accountSetNames, type FenceSpec, fenceCounters, fenceRuleset, generationChains } from './fence.ts';
+import { lineBurstOf } from './fence-loader.ts';
 import { guestRuleset } from './guest-table.ts';
 
 const tag = 'abcdefghijklmnop';
@@ -12,10 +14,13 @@ const direct: readonly DirectDestination[] = [
   { rule: 'ping', protocol: 1, cidr: '198.51.100.0/24', ports: null },
 ];
 
+const all: FenceSpec = { tag, log: true, account: true, execs: guestExecMarks, generation: 'a', direct: [] };
+
 const rendered = {
-  fence: fenceRuleset({ tag, log: true, direct: [] }),
-  'fence-unlogged': fenceRuleset({ tag, log: false, direct: [] }),
-  'fence-direct': fenceRuleset({ tag, log: true, direct }),
+  fence: fenceRuleset(all),
+  'fence-unlogged': fenceRuleset({ ...all, log: false }),
+  'fence-least': fenceRuleset({ ...all, log: false, account: false, execs: undefined }),
+  'fence-direct': fenceRuleset({ ...all, direct }),
   guest: guestRuleset([]),
   'guest-direct': guestRuleset(direct),
 } as const;
@@ -27,10 +32,10 @@ for (const [name, ruleset] of Object.entries(rendered)) {
 }
 
 test('fenceRuleset() ends in a refusal with nothing behind it, and drops what falls through', (t) => {
-  for (const name of ['fence', 'fence-unlogged', 'fence-direct'] as const) {
+  for (const name of ['fence', 'fence-unlogged', 'fence-least', 'fence-direct'] as const) {
     t.deepEqual(endsOf(rendered[name]), { output: { last: 'goto refuse', policy: 'drop', behind: [] } });
     const refuse = rendered[name].chains.find((chain) => chain.name === 'refuse');
-    t.is(refuse?.rules.at(-1)?.body, 'counter name denied_other reject with icmpx admin-prohibited');
+    t.is(refuse?.rules.at(-1)?.body, 'reject with icmpx admin-prohibited');
   }
 });
 
@@ -61,7 +66,45 @@ test('fenceRuleset() fills every counter that it has, and names none that it has
 });
 
 test('fenceRuleset() refuses a tag that is no tag', (t) => {
-  t.throws(() => fenceRuleset({ tag: 'a" accept #', log: true, direct: [] }), { code: 'RULESET_INVALID' });
+  t.throws(() => fenceRuleset({ ...all, tag: 'a" accept #' }), { code: 'RULESET_INVALID' });
+});
+
+test('fenceRuleset() over one that stands deletes neither the table nor a counter', (t) => {
+  const text = renderRulesetOver(rendered.fence);
+  matchesGolden(t, 'supervisor/testdata/fence-over.nft', text);
+  t.notRegex(text, /^(?:delete|destroy|reset)\b/m);
+  t.is(text.match(/^flush /gm)?.length, 1);
+});
+
+test('fenceRuleset() of another generation changes the counting chains, and adds its sets', (t) => {
+  const text = renderChains(fenceRuleset({ ...all, generation: 'b' }), generationChains);
+  matchesGolden(t, 'supervisor/testdata/fence-rotation.nft', text);
+  t.deepEqual(text.match(/^flush .*$/gm), [
+    'flush chain inet tapwarden_fence count4',
+    'flush chain inet tapwarden_fence count4_portless',
+    'flush chain inet tapwarden_fence count6',
+    'flush chain inet tapwarden_fence count6_portless',
+  ]);
+  for (const name of accountSetNames('a')) t.notRegex(text, new RegExp(`\\b${name}\\b`));
+});
+
+test('fenceRuleset() counts before it logs, logs before it refuses, and marks before it counts', (t) => {
+  const bodies = rendered.fence.chains.find(({ name }) => name === 'output')?.rules.map(({ body }) => body) ?? [];
+  const order = [
+    'counter name denied',
+    'jump kinds',
+    'meta mark set 0',
+    'level 2 map @execs',
+    'jump count4',
+    'jump log4',
+    'goto refuse',
+  ];
+  const places = order.map((part) => bodies.findIndex((body) => body.includes(part)));
+  t.deepEqual(
+    places,
+    places.toSorted((a, b) => a - b),
+  );
+  t.true(places.every((place) => place >= 0));
 });
 
 test('guestRuleset() drops at the end of input and forward, and masquerades for direct rules alone', (t) => {
@@ -76,4 +119,13 @@ test('guestRuleset() drops at the end of input and forward, and masquerades for 
   });
   const forward = rendered.guest.chains.find(({ name }) => name === 'forward');
   t.is(forward?.rules.length, 1);
+});
+
+test('fenceRuleset() writes no more lines at once than the log that they go to holds', (t) => {
+  const capOf = (spec: FenceSpec) =>
+    /limit rate over 2000\/second burst (\d+) packets/.exec(renderRuleset(fenceRuleset(spec)))?.[1];
+  t.is(capOf(all), '2000');
+  t.is(capOf({ ...all, lineBurst: lineBurstOf(128 * 1024) }), '128');
+  t.is(lineBurstOf(16 * 1024 * 1024), 2000);
+  t.is(lineBurstOf(4096), 64);
 });

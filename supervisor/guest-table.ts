@@ -1,3 +1,4 @@
+import { link } from '../init/contract.ts';
 import {
   type Chain,
   type DirectDestination,
@@ -11,16 +12,14 @@ import { workloadNet } from './addresses.ts';
 /** The table in the guest's own namespace. */
 export const guestTable: TableName = { family: 'inet', name: 'tapwarden_guest' };
 
-/** The guest's interface to the host. */
-const uplink = 'eth0';
-
 /**
  * The ruleset of the guest's own namespace, in which the supervisor and its proxy run: from the workload's veth to the
- * proxy's port and nowhere else; from the TAP, replies only; forwarding for the policy's direct destinations only.
+ * proxy's port and nowhere else; from the TAP, replies only; forwarding for the policy's direct destinations only. In a
+ * jail this namespace is the slot, and `uplink` its interface to the host, which is there with direct rules only.
  *
  * Source: nft(8).
  */
-export function guestRuleset(direct: readonly DirectDestination[]): Ruleset {
+export function guestRuleset(direct: readonly DirectDestination[], uplink: string = link.guestInterface): Ruleset {
   const { supervisorLink, workloadIp4, supervisorIp4, proxyPort } = workloadNet;
   return {
     table: guestTable,
@@ -53,15 +52,15 @@ export function guestRuleset(direct: readonly DirectDestination[]): Ruleset {
           rule('counter name denied_forward drop', 'nothing else is forwarded'),
         ],
       },
-      ...(direct.length === 0 ? [] : [masquerade]),
+      ...(direct.length === 0 ? [] : [masquerade(uplink)]),
     ],
   };
 }
 
 const rule = (body: string, comment: string): Rule => ({ body, comment });
 
-const masquerade: Chain = {
+const masquerade = (uplink: string): Chain => ({
   name: 'postrouting',
   hook: { type: 'nat', hook: 'postrouting', priority: 'srcnat', policy: 'accept' },
   rules: [rule(`oifname "${uplink}" masquerade`, "direct traffic leaves with the guest's address")],
-};
+});

@@ -1,3 +1,5 @@
 export { workloadNet } from './addresses.ts';
-export { type FenceSpec, fenceCounters, fenceRuleset, fenceTable } from './fence.ts';
+export { guestExecMarks } from './exec-marks.ts';
+export { type FenceSpec, fenceCounters, fenceRuleset } from './fence.ts';
+export { fenceTable } from './fence-table.ts';
 export { guestRuleset, guestTable } from './guest-table.ts';

@@ -1,27 +1,101 @@
+import { once } from 'node:events';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { release, uptime } from 'node:os';
-import { messageOf } from '../base/index.ts';
+import { basename, dirname } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf, run, TapwardenError } from '../base/index.ts';
 import { Connection, channelVersion } from '../channel/index.ts';
 import { channelPortName } from '../init/contract.ts';
+import type { JailPlan } from '../init/jail-plan.ts';
+import { place } from './place.ts';
 import { openPort } from './port-stream.ts';
 import { Session } from './session.ts';
+import { prepareWorkload } from './workload-namespace.ts';
 
 /**
  * The guest's program: opens the channel, says hello, and does what the host asks until the host is gone. When it ends,
- * init powers the guest off; so does an error that nobody expected, after it was said on the console.
+ * init powers the guest off; so does an error that nobody expected, after it was said on the console. In a jail the same
+ * program runs on the host, in a mount namespace of its own and with the slot as its network.
  */
 async function main(): Promise<void> {
-  const bootMs = Math.round(uptime() * 1000);
-  const stream = await openPort(channelPortName);
+  const { stream, prepared, bootMs } = place.jail === undefined ? await startInGuest() : await startInJail(place.jail);
   await new Promise<void>((resolve) => {
     const connection: Connection = new Connection(stream, {
       onMessage: (payload) => session.onMessage(payload),
       onData: (exec, number, payload) => session.onData(exec, number, payload),
       onClose: () => resolve(),
     });
-    const session = new Session(connection);
+    const session = new Session(connection, prepared);
     void connection.send({ kind: 'hello', version: channelVersion, kernelRelease: release(), bootMs });
   });
 }
+
+/** How the supervisor begins: its channel, and the workload's environment where that is in the making already. */
+type Beginning = { readonly stream: Duplex; readonly prepared: Promise<void> | undefined; readonly bootMs: number };
+
+async function startInGuest(): Promise<Beginning> {
+  const bootMs = Math.round(uptime() * 1000);
+  return { stream: await openPort(channelPortName), prepared: undefined, bootMs };
+}
+
+/** In a jail the workload's environment needs no word of the host, so it is made while the channel process starts. */
+async function startInJail(plan: JailPlan): Promise<Beginning> {
+  closeInherited();
+  const folder = openSync(dirname(plan.channel), 'r');
+  const prepared = prepareWorkload(run, 0);
+  // Who awaits it comes later.
+  prepared.catch(() => undefined);
+  const bootMs = Math.round(process.uptime() * 1000);
+  // By its folder: what is prepared hides it from this process.
+  const stream = await connectTo(`/proc/self/fd/${folder}/${basename(plan.channel)}`);
+  closeSync(folder);
+  return { stream, prepared, bootMs };
+}
+
+/**
+ * Closes what whoever started tapwarden had open and left to its children: an open folder of the host is a way out of every
+ * mount namespace. Node's own descriptors are closed on execution, and by that told apart. Source: proc_pid_fdinfo(5).
+ */
+function closeInherited(): void {
+  for (const name of readdirSync('/proc/self/fd')) {
+    const fd = Number(name);
+    if (fd > 2 && (flagsOf(fd) & closeOnExec) === 0) closeSync(fd);
+  }
+}
+
+const closeOnExec = 0o2000000;
+
+/** The flags of a descriptor; of one that is closed already, as the folder's own is by now, as if it were Node's. */
+function flagsOf(fd: number): number {
+  try {
+    return Number.parseInt(/^flags:\t(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '0', 8);
+  } catch {
+    return closeOnExec;
+  }
+}
+
+/** Connects to a unix socket, on which its owner may not listen yet. */
+async function connectTo(path: string): Promise<Socket> {
+  for (let attempt = 1; ; attempt += 1) {
+    const socket = connect(path);
+    try {
+      await once(socket, 'connect');
+      return socket;
+    } catch (cause) {
+      if (attempt === connectAttempts) {
+        throw new TapwardenError('CHANNEL_CLOSED', {
+          message: `The channel does not open: ${messageOf(cause)}`,
+          cause,
+        });
+      }
+      await sleep(5);
+    }
+  }
+}
+
+const connectAttempts = 2000;
 
 main()
   .catch((error: unknown) => process.stderr.write(`tapwarden-supervisor: ${messageOf(error)}\n`))

@@ -1,12 +1,13 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 
 import type { Fact } from '../channel/index.ts';
+import { logPackets, logReaders as readers } from '../e2e/support/kernel-log.ts';
 import { kernelTest } from '../e2e/support/kernel-tier.ts';
 import { readLogSwitch, setLogSwitch } from '../e2e/support/log-switch.ts';
 import { makeScratchNamespace, type ScratchNamespace } from '../e2e/support/scratch-namespace.ts';
-import { applyRuleset, encodeLogPrefix, makeLogTag } from '../nft/index.ts';
+import { encodeLogPrefix, makeLogTag } from '../nft/index.ts';
 import { Monitor } from './monitor.ts';
 
 let scratch: ScratchNamespace;
@@ -22,37 +23,11 @@ test.after.always(async () => {
 
 const freshTag = (): string => makeLogTag(Buffer.from(Array.from({ length: 16 }, () => Math.random() * 256)));
 
-/** Sends so many packets that the kernel logs with the tag. */
-async function sendLogged(tag: string, count: number): Promise<void> {
-  await setLogSwitch('1');
-  const rule = { body: `udp dport 9 log prefix "${encodeLogPrefix({ tag })}" level info drop`, comment: 'test' };
-  await applyRuleset(
-    { run: scratch.run },
-    {
-      table: { family: 'inet', name: 'logged' },
-      counters: [],
-      sets: [],
-      chains: [{ name: 'o', hook: { type: 'filter', hook: 'output', priority: 0, policy: 'accept' }, rules: [rule] }],
-    },
-  );
-  const script = `use Socket; socket($s, AF_INET, SOCK_DGRAM, 0); send($s, 'x', 0, pack_sockaddr_in(9, inet_aton('127.0.0.1'))) for 1 .. ${count};`;
-  await scratch.run(['perl', '-e', script]);
-}
-
-/** The readers that this process started: children named cat, with the device open. */
-async function readers(): Promise<readonly number[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const found = await Promise.all(
-    pids.map(async (pid) => {
-      const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-      const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-      return status.includes(`\nPPid:\t${process.pid}\n`) && command === 'cat\0/dev/kmsg\0' ? [Number(pid)] : [];
-    }),
-  );
-  return found.flat();
-}
+const sendLogged = async (tag: string, count: number): Promise<void> => await logPackets(scratch, tag, count);
 
 const packetsOf = (facts: readonly Fact[]): readonly Fact[] => facts.filter(({ kind }) => kind === 'denied-packet');
+const restartsOf = (facts: readonly Fact[]): readonly Extract<Fact, { kind: 'restart' }>[] =>
+  facts.filter((fact) => fact.kind === 'restart');
 const gapsOf = (facts: readonly Fact[]): readonly Fact[] => facts.filter(({ kind }) => kind === 'gap');
 
 kernelTest('Monitor tells of each logged packet once, by the time that settle() is done', async (t) => {
@@ -90,13 +65,17 @@ kernelTest('Monitor starts another reader when one is killed, and neither misses
     const [pid] = await readers();
     if (pid === undefined) return t.fail('there is no reader');
     process.kill(pid, 'SIGKILL');
+    const killedAt = performance.now();
+    while (restartsOf(facts).length === round && performance.now() - killedAt < 5000) await sleep(5);
+    t.true(performance.now() - killedAt < 1000, 'it is noticed within 1 s, though nothing is logged');
     await sendLogged(tag, 50);
-    await sleep(50);
   }
   await monitor.settle();
   t.is(packetsOf(facts).length, 200);
   t.is(new Set(packetsOf(facts).map((fact) => (fact.kind === 'denied-packet' ? fact.sequence : 0))).size, 200);
   t.deepEqual(gapsOf(facts), []);
+  t.is(restartsOf(facts).length, 3);
+  for (const fact of restartsOf(facts)) t.is(fact.next, fact.last + 1, 'no record is missing');
   await monitor.stop();
 });
 
@@ -121,6 +100,7 @@ kernelTest('Monitor tells of the records that the kernel overwrote while the rea
     return;
   }
   t.true(missing > 0);
+  t.true(restartsOf(facts).length > 0, 'an overrun ends the reader, which is told of too');
   // Other lines of the machine may be among the missing.
   t.true(seen + missing >= 32_000, `${seen} seen, ${missing} missing`);
 });

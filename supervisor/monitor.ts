@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { type Child, start, TapwardenError } from '../base/index.ts';
+import { type Child, start } from '../base/index.ts';
 import type { DeniedPacketFact, Fact } from '../channel/index.ts';
 import { decodeLogPrefix } from '../nft/index.ts';
 import { formatMonotonic, type KernelLogRecord, parseKernelLogRecord } from './kernel-log-record.ts';
@@ -17,9 +17,9 @@ export type MonitorOptions = {
 };
 
 const device = '/dev/kmsg';
-const settleTimeoutMs = 5000;
-/** A reader that dies this often in a row has a reason that trying again does not mend. */
-const maxRestarts = 10;
+/** A reader that reads nothing for so long, while a marker is to come, is ended, and another one starts. */
+const stalledMs = 3000;
+const maxPauseMs = 500;
 
 /**
  * Reads the kernel log and makes facts of the fence's lines.
@@ -38,6 +38,8 @@ export class Monitor {
   #last: number | undefined;
   #stopped = false;
   #restarts = 0;
+  /** When a reader ended whose successor has not read anything yet. */
+  #endedAt: number | undefined;
   #markerCount = 0;
 
   constructor(options: MonitorOptions) {
@@ -46,30 +48,33 @@ export class Monitor {
   }
 
   /**
-   * Resolves when every record that the kernel logged before the call has been read.
+   * Resolves when every record that the kernel logged before the call has been read; false when that cannot be: the
+   * reader stood still, and the one that was started in its place did too.
    *
-   * A marker is written to the log and awaited in the stream: what stood before it has then been seen.
-   *
-   * @throws GUEST_SETUP_FAILED when the marker does not arrive within 5 s
+   * A marker is written to the log and awaited in the stream: what stood before it has then been seen. It may be among the
+   * records that are overwritten unread; so after each gap it is written once more.
    */
-  async settle(): Promise<void> {
+  async settle(): Promise<boolean> {
     this.#markerCount += 1;
     const marker = `tapwarden-marker ${this.#options.tag} ${this.#markerCount}`;
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
+    return await new Promise<boolean>((resolve) => {
+      let seen = this.#last;
+      let restarted = false;
+      const finish = (settled: boolean): void => {
+        clearInterval(timer);
         this.#markers.delete(marker);
-        reject(new TapwardenError('GUEST_SETUP_FAILED', { message: 'The kernel log reader does not keep up' }));
-      }, settleTimeoutMs);
-      this.#markers.set(marker, () => {
-        clearTimeout(timer);
-        resolve();
-      });
-      // A record without its newline stays open for continuation, and is not read until the next one comes.
-      writeFile(device, `${marker}\n`).catch((error: unknown) => {
-        clearTimeout(timer);
-        this.#markers.delete(marker);
-        reject(error);
-      });
+        resolve(settled);
+      };
+      const timer = setInterval(() => {
+        const moved = this.#last !== seen;
+        seen = this.#last;
+        if (moved) return;
+        if (restarted) return finish(false);
+        restarted = true;
+        this.#reader?.process.kill('SIGKILL');
+      }, stalledMs);
+      this.#markers.set(marker, () => finish(true));
+      writeMarker(marker).catch(() => finish(false));
     });
   }
 
@@ -88,18 +93,27 @@ export class Monitor {
     void reader.ended.then(() => {
       if (this.#stopped) return;
       this.#restarts += 1;
+      this.#endedAt ??= performance.now();
       // At once for a first overrun, then with a growing pause, so that a broken reader does not eat the processor.
-      if (this.#restarts <= maxRestarts) setTimeout(() => this.#startReader(), this.#restarts * 20 - 20);
+      setTimeout(
+        () => {
+          if (!this.#stopped) this.#startReader();
+        },
+        Math.min(maxPauseMs, this.#restarts * 20 - 20),
+      );
     });
   }
 
   #readLine(line: string): void {
     const record = parseKernelLogRecord(line);
     // Dictionary lines begin with a space and belong to the record before.
-    if (record === undefined || (this.#last !== undefined && record.sequence <= this.#last)) return;
+    if (record === undefined) return;
+    this.#tellOfRestart(record.sequence);
+    if (this.#last !== undefined && record.sequence <= this.#last) return;
     if (this.#last !== undefined && record.sequence > this.#last + 1) {
       const first = this.#last + 1;
       this.#options.onFact({ kind: 'gap', missing: record.sequence - first, first, last: record.sequence - 1 });
+      for (const marker of this.#markers.keys()) writeMarker(marker).catch(() => undefined);
     }
     this.#last = record.sequence;
     this.#restarts = 0;
@@ -112,6 +126,21 @@ export class Monitor {
       this.#markers.delete(record.text);
     }
   }
+
+  /** A new reader begins at the oldest record that the kernel has: only what was read before shows where it goes on. */
+  #tellOfRestart(sequence: number): void {
+    const [endedAt, last] = [this.#endedAt, this.#last];
+    if (endedAt === undefined) return;
+    this.#endedAt = undefined;
+    if (last === undefined) return;
+    const downMs = Math.round(performance.now() - endedAt);
+    this.#options.onFact({ kind: 'restart', last, next: Math.max(sequence, last + 1), downMs });
+  }
+}
+
+/** A record without its newline stays open for continuation, and is not read until the next one comes. */
+async function writeMarker(marker: string): Promise<void> {
+  await writeFile(device, `${marker}\n`);
 }
 
 /** The refused packet that a kernel record of facility 0 tells of, if it is a line of this run's fence. */

@@ -31,71 +31,96 @@ export type LoggedPacket = {
  */
 export function parseNetfilterLogLine(line: string): LoggedPacket | undefined {
   const head = ip4.exec(line) ?? ip6.exec(line);
-  if (head?.groups === undefined) return undefined;
-  const { out, src, dst, len, proto, rest } = head.groups;
-  const source = readAddress(src);
-  const destination = readAddress(dst);
-  const protocol = protocolNumber(proto);
-  const tail = parseTail(proto ?? '', rest ?? '', head.groups['frag'] !== undefined);
+  if (head === null) return undefined;
+  // Groups are taken by number: the engine takes as long to name them as to find them.
+  const [, interfaceOut = '', from = '', to = '', size, fragment, word = '', rest = ''] = head;
+  const source = readAddress(from);
+  const destination = readAddress(to);
+  const protocol = protocolNumber(word);
+  const tail = parseTail(word, rest, fragment !== undefined);
   if (source === undefined || destination === undefined || protocol === undefined || tail === undefined) {
     return undefined;
   }
-  if (Number(len) > (isIPv4(source) ? 65_535 : 65_575)) return undefined;
-  return { interfaceOut: out ?? '', source, destination, length: Number(len), protocol, ...tail };
+  const length = Number(size);
+  if (length > (source.includes(':') ? 65_575 : 65_535)) return undefined;
+  const { sourcePort, destinationPort, icmp, tcpFlags, uid, gid, mark } = tail;
+  // A literal, because to spread an object takes longer than all that is before.
+  return {
+    interfaceOut,
+    source,
+    destination,
+    length,
+    protocol,
+    sourcePort,
+    destinationPort,
+    icmp,
+    tcpFlags,
+    uid,
+    gid,
+    mark,
+  };
 }
 
+/** Groups: interface, source, destination, length, fragment offset, protocol, the rest. */
 const ip4 =
-  /^IN= OUT=(?<out>[\w.-]{1,15}) SRC=(?<src>[\d.]{7,15}) DST=(?<dst>[\d.]{7,15}) LEN=(?<len>\d{1,5}) TOS=0x[\dA-F]{2} PREC=0x[\dA-F]{2} TTL=\d{1,3} ID=\d{1,5} (?:CE )?(?:DF )?(?:MF )?(?:FRAG:(?<frag>\d{1,5}) )?PROTO=(?<proto>[\w]{1,8}) ?(?<rest>.*)$/;
+  /^IN= OUT=([\w.-]{1,15}) SRC=([\d.]{7,15}) DST=([\d.]{7,15}) LEN=(\d{1,5}) TOS=0x[\dA-F]{2} PREC=0x[\dA-F]{2} TTL=\d{1,3} ID=\d{1,5} (?:CE )?(?:DF )?(?:MF )?(?:FRAG:(\d{1,5}) )?PROTO=(\w{1,8}) ?(.*)$/;
 const ip6 =
-  /^IN= OUT=(?<out>[\w.-]{1,15}) SRC=(?<src>[\da-f:]{39}) DST=(?<dst>[\da-f:]{39}) LEN=(?<len>\d{1,5}) TC=\d{1,3} HOPLIMIT=\d{1,3} FLOWLBL=\d{1,7} (?:FRAG:(?<frag>\d{1,5}) (?:INCOMPLETE )?ID:[\da-f]{8} )?PROTO=(?<proto>[\w]{1,8}) ?(?<rest>.*)$/;
+  /^IN= OUT=([\w.-]{1,15}) SRC=([\da-f:]{39}) DST=([\da-f:]{39}) LEN=(\d{1,5}) TC=\d{1,3} HOPLIMIT=\d{1,3} FLOWLBL=\d{1,7} (?:FRAG:(\d{1,5}) (?:INCOMPLETE )?ID:[\da-f]{8} )?PROTO=(\w{1,8}) ?(.*)$/;
 
-/** What may follow `PROTO=…`, for each protocol that the kernel prints by name. */
-const details: Readonly<Record<string, RegExp>> = {
-  TCP: /^SPT=(?<spt>\d{1,5}) DPT=(?<dpt>\d{1,5}) WINDOW=\d{1,5} RES=0x[\da-f]{2} (?<flags>(?:CWR )?(?:ECE )?(?:URG )?(?:ACK )?(?:PSH )?(?:RST )?(?:SYN )?(?:FIN )?)URGP=\d{1,5} ?/,
-  UDP: /^SPT=(?<spt>\d{1,5}) DPT=(?<dpt>\d{1,5}) LEN=\d{1,5} ?/,
-  UDPLITE: /^SPT=(?<spt>\d{1,5}) DPT=(?<dpt>\d{1,5}) LEN=\d{1,5} ?/,
-  ICMP: /^TYPE=(?<type>\d{1,3}) CODE=(?<code>\d{1,3}) (?:ID=\d{1,5} SEQ=\d{1,5} )?/,
-  ICMPv6: /^TYPE=(?<type>\d{1,3}) CODE=(?<code>\d{1,3}) (?:ID=\d{1,5} SEQ=\d{1,5} )?/,
-  AH: /^SPI=0x[\da-f]{1,8} ?/,
-  ESP: /^SPI=0x[\da-f]{1,8} ?/,
+/** What may follow `PROTO=…`, for a protocol that the kernel prints by name. */
+type Detail = {
+  readonly number: number;
+  readonly pattern: RegExp;
+  /** What the two groups of the pattern are; those of TCP have the flags as a third. */
+  readonly groups: 'ports' | 'icmp' | 'none';
 };
+
+const ports = /^SPT=(\d{1,5}) DPT=(\d{1,5}) LEN=\d{1,5} ?/;
+const tcp =
+  /^SPT=(\d{1,5}) DPT=(\d{1,5}) WINDOW=\d{1,5} RES=0x[\da-f]{2} ((?:CWR )?(?:ECE )?(?:URG )?(?:ACK )?(?:PSH )?(?:RST )?(?:SYN )?(?:FIN )?)URGP=\d{1,5} ?/;
+const icmp = /^TYPE=(\d{1,3}) CODE=(\d{1,3}) (?:ID=\d{1,5} SEQ=\d{1,5} )?/;
+const spi = /^SPI=0x[\da-f]{1,8} ?/;
+
+const details: ReadonlyMap<string, Detail> = new Map([
+  ['TCP', { number: 6, pattern: tcp, groups: 'ports' }],
+  ['UDP', { number: 17, pattern: ports, groups: 'ports' }],
+  ['UDPLITE', { number: 136, pattern: ports, groups: 'ports' }],
+  ['ICMP', { number: 1, pattern: icmp, groups: 'icmp' }],
+  ['ICMPv6', { number: 58, pattern: icmp, groups: 'icmp' }],
+  ['AH', { number: 51, pattern: spi, groups: 'none' }],
+  ['ESP', { number: 50, pattern: spi, groups: 'none' }],
+]);
 const incomplete = /^INCOMPLETE \[\d{1,5} bytes\] ?/;
-const owner = /^(?:UID=(?<uid>\d{1,10}) GID=(?<gid>\d{1,10}) ?)?(?:MARK=0x(?<mark>[\da-f]{1,8}) ?)?$/;
-
-const protocolsByName: Readonly<Record<string, number>> = {
-  TCP: 6,
-  UDP: 17,
-  UDPLITE: 136,
-  ICMP: 1,
-  ICMPv6: 58,
-  AH: 51,
-  ESP: 50,
-};
+/** Groups: uid, gid, mark. */
+const owner = /^(?:UID=(\d{1,10}) GID=(\d{1,10}) ?)?(?:MARK=0x([\da-f]{1,8}) ?)?$/;
 
 type Tail = Omit<LoggedPacket, 'interfaceOut' | 'source' | 'destination' | 'length' | 'protocol'>;
 
-function parseTail(protocol: string, rest: string, fragment: boolean): Tail | undefined {
-  const pattern = Object.hasOwn(details, protocol) ? details[protocol] : undefined;
+function parseTail(word: string, rest: string, isFragment: boolean): Tail | undefined {
+  const detail = details.get(word);
   // Of a later fragment the kernel prints no transport header, and of a short packet it prints INCOMPLETE.
-  const detail = pattern?.exec(rest) ?? incomplete.exec(rest);
-  if (pattern !== undefined && detail === null && !fragment) return undefined;
-  const own = owner.exec(rest.slice(detail?.[0].length ?? 0));
+  const found = detail?.pattern.exec(rest);
+  const header = found ?? incomplete.exec(rest);
+  if (detail !== undefined && header === null && !isFragment) return undefined;
+  const own = owner.exec(header === null ? rest : rest.slice(header[0].length));
   if (own === null) return undefined;
-  const [found, owned] = [detail?.groups, own.groups];
-  const type = readNumber(found?.['type'], 255);
-  const code = readNumber(found?.['code'], 255);
-  const tail: Tail = {
-    sourcePort: readNumber(found?.['spt'], 65_535),
-    destinationPort: readNumber(found?.['dpt'], 65_535),
-    icmp: type === null || code === null ? null : { type, code },
-    tcpFlags: found?.['flags'] === undefined ? null : tcpFlagsOf(found['flags']),
-    uid: readNumber(owned?.['uid'], 0xffffffff),
-    gid: readNumber(owned?.['gid'], 0xffffffff),
-    mark: readNumber(owned?.['mark'], 0xffffffff, 16),
+  const hasPorts = detail?.groups === 'ports';
+  const max = hasPorts ? 65_535 : 255;
+  const first = readNumber(found?.[1], max);
+  const second = readNumber(found?.[2], max);
+  const uid = readNumber(own[1], 0xffffffff);
+  const gid = readNumber(own[2], 0xffffffff);
+  const mark = readNumber(own[3], 0xffffffff, 16);
+  if (Number.isNaN((first ?? 0) + (second ?? 0) + (uid ?? 0) + (gid ?? 0) + (mark ?? 0))) return undefined;
+  return {
+    sourcePort: hasPorts ? first : null,
+    destinationPort: hasPorts ? second : null,
+    icmp: hasPorts || first === null || second === null ? null : { type: first, code: second },
+    tcpFlags: flagsByWords.get(found?.[3]) ?? null,
+    uid,
+    gid,
+    mark,
   };
-  const { sourcePort, destinationPort, uid, gid, mark } = tail;
-  const isInRange = !Number.isNaN((type ?? 0) + (code ?? 0) + (sourcePort ?? 0) + (destinationPort ?? 0));
-  return isInRange && !Number.isNaN((uid ?? 0) + (gid ?? 0) + (mark ?? 0)) ? tail : undefined;
 }
 
 /** `null` where there is no text, `NaN` where its number is above `max`. */
@@ -105,32 +130,33 @@ function readNumber(text: string | undefined, max: number, radix = 10): number |
   return value <= max ? value : Number.NaN;
 }
 
-const flagBits: Readonly<Record<string, number>> = {
-  FIN: 1,
-  SYN: 2,
-  RST: 4,
-  PSH: 8,
-  ACK: 16,
-  URG: 32,
-  ECE: 64,
-  CWR: 128,
-};
+/** The flags of TCP from the lowest bit, which the kernel prints from the highest. */
+const flagNames = ['FIN', 'SYN', 'RST', 'PSH', 'ACK', 'URG', 'ECE', 'CWR'] as const;
 
-function tcpFlagsOf(words: string): number {
-  let bits = 0;
-  for (const word of words.split(' ')) bits |= flagBits[word] ?? 0;
-  return bits;
-}
+/** All that can stand in a line for the flags, each word with a space behind it. */
+const flagsByWords: ReadonlyMap<string | undefined, number> = new Map(
+  Array.from({ length: 256 }, (_, bits) => [
+    flagNames
+      .map((name, bit) => ((bits >> bit) & 1 ? `${name} ` : ''))
+      .reverse()
+      .join(''),
+    bits,
+  ]),
+);
 
-function protocolNumber(name: string | undefined): number | undefined {
-  if (name === undefined) return undefined;
-  if (/^\d{1,3}$/.test(name)) return Number(name) <= 255 ? Number(name) : undefined;
-  return Object.hasOwn(protocolsByName, name) ? protocolsByName[name] : undefined;
+function protocolNumber(word: string): number | undefined {
+  const detail = details.get(word);
+  if (detail !== undefined) return detail.number;
+  return /^\d{1,3}$/.test(word) && Number(word) <= 255 ? Number(word) : undefined;
 }
 
 /** IPv6 addresses come in full, `2001:0db8:0000:…`; everything else of tapwarden writes them short. */
-function readAddress(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
+function readAddress(text: string): string | undefined {
   if (isIPv4(text)) return text;
-  return isIPv6(text) ? new URL(`http://[${text}]`).hostname.slice(1, -1) : undefined;
+  return isIPv6(text) ? shortIp6(text) : undefined;
+}
+
+/** An IPv6 address in its short form. Example: `2001:db8::1` for `2001:0db8:0000:…:0001`. */
+export function shortIp6(text: string): string {
+  return new URL(`http://[${text}]`).hostname.slice(1, -1);
 }

@@ -1,5 +1,6 @@
-import { guestPaths } from '../init/contract.ts';
-import { workloadHostname, workloadPaths } from './workload-namespace.ts';
+import { workloadUser } from '../init/contract.ts';
+import { place } from './place.ts';
+import { workloadHostname, workloadPaths } from './workload-layout.ts';
 
 /** What the sandbox around a command is built from. */
 export type SandboxSpec = {
@@ -10,6 +11,8 @@ export type SandboxSpec = {
   readonly seccompFd: number;
   /** Descriptor to which bwrap reports the pid of process 1. */
   readonly statusFd: number;
+  /** Descriptor of the user namespace in which to build it; without it the one of this process. */
+  readonly userFd?: number;
 };
 
 /**
@@ -20,7 +23,8 @@ export type SandboxSpec = {
  */
 export function sandboxArguments(spec: SandboxSpec): readonly string[] {
   return [
-    guestPaths.bwrap,
+    place.bwrap,
+    ...(spec.userFd === undefined ? [] : inUserNamespace(spec.userFd)),
     '--unshare-pid',
     '--unshare-ipc',
     '--unshare-uts',
@@ -52,5 +56,22 @@ export function sandboxArguments(spec: SandboxSpec): readonly string[] {
     String(spec.statusFd),
     '--clearenv',
     ...Object.entries(spec.env).flatMap(([name, value]) => ['--setenv', name, value]),
+  ];
+}
+
+/**
+ * Its maker let one user into it, who is another one outside, and none to make user namespaces of their own. That the
+ * descriptor is also one to be kept by process 1 closes it in the command.
+ */
+function inUserNamespace(fd: number): readonly string[] {
+  return [
+    '--userns',
+    String(fd),
+    '--sync-fd',
+    String(fd),
+    '--uid',
+    String(workloadUser.uid),
+    '--gid',
+    String(workloadUser.gid),
   ];
 }

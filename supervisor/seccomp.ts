@@ -2,8 +2,9 @@
  * The workload's system call filter, as the classic BPF program that `bwrap --seccomp` loads.
  *
  * It refuses what a program in the sandbox has no use for and a kernel bug might hide in: socket families other than
- * UNIX, IPv4, IPv6 and route netlink; io_uring; user namespaces; bpf, perf events, userfaultfd and kernel keys; and the
- * 32-bit and x32 system call tables as a whole, which would offer all of these again under other numbers.
+ * UNIX, IPv4, IPv6 and route netlink; io_uring; user namespaces; bpf, perf events, userfaultfd and kernel keys; tracing of
+ * other processes; the kernel log, in which the secret of the run stands; and the 32-bit and x32 system call tables as a
+ * whole, which would offer all of these again under other numbers.
  *
  * x86-64 only. Source: seccomp(2); include/uapi/linux/seccomp.h, filter.h, audit.h; arch/x86/entry/syscalls.
  */
@@ -39,16 +40,21 @@ type Instruction = { readonly code: number; readonly yes: number; readonly no: n
 const errno = { EPERM: 1, ENOSYS: 38, EAFNOSUPPORT: 97 } as const;
 const syscall = { socket: 41, socketpair: 53, clone: 56, unshare: 272, clone3: 435 } as const;
 const refusedCalls = [
+  101, // ptrace
+  103, // syslog
   248, // add_key
   249, // request_key
   250, // keyctl
   298, // perf_event_open
   308, // setns
+  310, // process_vm_readv
+  311, // process_vm_writev
   321, // bpf
   323, // userfaultfd
   425, // io_uring_setup
   426, // io_uring_enter
   427, // io_uring_register
+  438, // pidfd_getfd
 ] as const;
 const family = { unix: 1, inet: 2, inet6: 10, netlink: 16, packet: 17 } as const;
 const netlinkRoute = 0;

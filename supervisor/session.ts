@@ -1,10 +1,11 @@
+import { mkdir } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { isTapwardenError, messageOf, run, TapwardenError } from '../base/index.ts';
 import {
   type Connection,
   channelVersion,
+  type DeniedPacketFact,
   type Fact,
-  type FenceCounts,
   type GuestMessage,
   type HostMessage,
   parseHostMessage,
@@ -12,16 +13,17 @@ import {
   SendCredit,
   type StreamNumber,
 } from '../channel/index.ts';
-import { readCounters } from '../nft/index.ts';
 // Not through the index: the guest reads no YAML, and what its bundle leaves out need not be loaded under emulation.
 import { parsePolicyModel } from '../policy/parse-model.ts';
+import { Canaries } from './canaries.ts';
 import { type Exec, startExec } from './exec.ts';
-import { fenceTable } from './fence.ts';
-import { inWorkloadNamespace, loadFence } from './fence-loader.ts';
+import { guestExecMarks, markExec } from './exec-marks.ts';
+import { FenceAccount } from './fence-account.ts';
+import { loadFence, workloadNamespacePath } from './fence-loader.ts';
 import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
 import { Monitor } from './monitor.ts';
-import { UnprintedPorts } from './unprinted-ports.ts';
 import { workloadEnvironment } from './workload-environment.ts';
+import { execCgroup, premadeExecs } from './workload-layout.ts';
 import { openWorkloadNamespace, prepareWorkload } from './workload-namespace.ts';
 
 type RunningExec = {
@@ -32,13 +34,18 @@ type RunningExec = {
 /** What the guest does at the host's word: get ready once, run commands, tell what it saw. */
 export class Session {
   readonly #connection: Connection;
+  readonly #prepared: Promise<void> | undefined;
   readonly #execs = new Map<number, RunningExec>();
   #monitor: Monitor | undefined;
-  #ports: UnprintedPorts | undefined;
+  #account: FenceAccount | undefined;
+  #canaries: Canaries | undefined;
+  #marks = false;
   #proxy: GuestProxy | undefined;
 
-  constructor(connection: Connection) {
+  /** `prepared` is the workload's environment, where it is in the making already. */
+  constructor(connection: Connection, prepared?: Promise<void>) {
     this.#connection = connection;
+    this.#prepared = prepared;
   }
 
   /** Takes a message of the host. What fails in carrying it out is answered, not thrown. */
@@ -89,22 +96,32 @@ export class Session {
     }
     if (this.#monitor !== undefined) throw new TapwardenError('STATE_ILLEGAL', { message: 'Configured already' });
     const policy = parsePolicyModel(message.policy);
-    const ports = new UnprintedPorts(run, (fact) => this.#fact(fact));
-    this.#ports = ports;
-    this.#monitor = new Monitor({
-      tag: message.tag,
-      onFact: (fact) => (fact.kind === 'denied-packet' ? ports.take(fact) : this.#fact(fact)),
+    const { tag, direct, allowUnlogged } = message;
+    const monitor = new Monitor({
+      tag,
+      onFact: (fact) => (fact.kind === 'denied-packet' ? this.#packet(fact) : this.#fact(fact)),
     });
-    await prepareWorkload(run, message.time);
-    const { logging } = await loadFence(run, {
-      tag: message.tag,
-      direct: message.direct,
-      allowUnlogged: message.allowUnlogged,
+    this.#monitor = monitor;
+    await (this.#prepared ?? prepareWorkload(run, message.time));
+    const fence = await loadFence(run, { tag, direct, allowUnlogged, execs: guestExecMarks });
+    this.#account = new FenceAccount({
+      run,
+      namespace: workloadNamespacePath,
+      fence: { tag, direct, ...fence },
+      settleLog: async () => await monitor.settle(),
+      onFact: (fact) => this.#fact(fact),
     });
     await openWorkloadNamespace(run);
+    const canaries = new Canaries({
+      namespace: workloadNamespacePath,
+      settleLog: async () => await monitor.settle(),
+    });
+    this.#canaries = canaries;
+    // What cannot be seen in the log cannot be relied on.
+    this.#marks = fence.execs !== undefined && fence.log && (await canaries.marksExec(execCgroup(1), 1));
     this.#proxy = await startGuestProxy(policy, (fact) => this.#fact(fact));
     const setupMs = Number((process.hrtime.bigint() - begun) / 1_000_000n);
-    await this.#send({ kind: 'ready', logging, setupMs });
+    await this.#send({ kind: 'ready', logging: fence.log, marks: this.#marks, setupMs });
   }
 
   async #exec(message: Extract<HostMessage, { kind: 'exec' }>): Promise<void> {
@@ -112,6 +129,7 @@ export class Session {
     if (this.#proxy === undefined) throw new TapwardenError('STATE_ILLEGAL', { message: 'Not configured yet' });
     let exec: Exec;
     try {
+      if (this.#marks) await this.#mark(number);
       exec = await startExec(run, { ...message, exec: number, env: workloadEnvironment(message.env) });
     } catch (error) {
       await this.#send({ kind: 'refused', exec: number, ...refusal(error) });
@@ -130,9 +148,18 @@ export class Session {
     const end = await exec.ended;
     await outputs;
     exec.stdin.destroy();
-    await this.#settleLog();
+    await this.#account?.settle();
     this.#execs.delete(number);
     await this.#send({ kind: 'exited', exec: number, ...end });
+  }
+
+  /** A later exec than those the fence was loaded with; one that gets no mark is counted with no exec. */
+  async #mark(number: number): Promise<void> {
+    if (premadeExecs.includes(number)) return;
+    await mkdir(execCgroup(number), { recursive: true });
+    await markExec(run, number).catch((error: unknown) => {
+      process.stderr.write(`tapwarden-supervisor: exec ${number} has no mark: ${messageOf(error)}\n`);
+    });
   }
 
   /** Sends what the command writes, as fast as the host takes it. */
@@ -162,15 +189,15 @@ export class Session {
     running.credits[stream].grant(Number.MAX_SAFE_INTEGER / 2);
   }
 
+  /** Every packet that was refused up to now has been told of by then. */
   async #settle(): Promise<void> {
-    await this.#settleLog();
-    await this.#send({ kind: 'counts', counts: await readFenceCounts() });
+    const counts = (await this.#account?.settle()) ?? null;
+    await this.#send({ kind: 'counts', counts });
   }
 
-  /** Every packet that was refused up to now has been told of, or is known not to have been read. */
-  async #settleLog(): Promise<void> {
-    await this.#monitor?.settle();
-    await this.#ports?.settle();
+  /** Before the fence stands there is no line of it. */
+  #packet(line: DeniedPacketFact): void {
+    if (this.#canaries?.take(line) !== true) this.#account?.take(line);
   }
 
   #fact(fact: Fact): void {
@@ -189,24 +216,6 @@ export class Session {
 
   async #send(message: GuestMessage): Promise<void> {
     await this.#connection.send(message);
-  }
-}
-
-async function readFenceCounts(): Promise<FenceCounts | null> {
-  try {
-    const counters = await readCounters({ run, enter: inWorkloadNamespace }, fenceTable);
-    const packets = (name: string): number => counters.get(name)?.packets ?? 0;
-    return {
-      deniedTcp: packets('denied_tcp'),
-      deniedUdp: packets('denied_udp'),
-      deniedOther: packets('denied_other'),
-      logged: packets('logged'),
-      unlogged: packets('unlogged'),
-      direct: packets('direct'),
-    };
-  } catch {
-    // A table that is gone or unreadable makes the counts unknown, and the host says so.
-    return null;
   }
 }
 

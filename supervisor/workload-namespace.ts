@@ -1,21 +1,10 @@
 import { messageOf, type Run, TapwardenError } from '../base/index.ts';
 import { disks, guestPaths } from '../init/contract.ts';
+import type { JailPlan } from '../init/jail-plan.ts';
 import { workloadNet } from './addresses.ts';
-
-/** Where the parts of the workload's environment are in the guest. */
-export const workloadPaths = {
-  /** The workload's root: the image below, a layer in memory above. */
-  root: '/run/workload/root',
-  /** /sys as it is in the workload's network namespace: its interfaces, and no others. */
-  sys: '/run/workload/sys',
-  /** The cgroup under which each exec gets its own. */
-  cgroup: '/sys/fs/cgroup/workload',
-  /** The pipes of the execs. */
-  execs: '/run/execs',
-} as const;
-
-/** The name that the workload sees as its host's. */
-export const workloadHostname = 'sandbox';
+import { hostRootClosing, hostRootSetup, imageRootSetup, jailSetup } from './jail-setup.ts';
+import { place } from './place.ts';
+import { execCgroup, premadeExecs, type Setup, workloadHostname, workloadPaths } from './workload-layout.ts';
 
 /** What stays for the supervisor when the workload takes all memory that it may: its own size, and the kernel's. */
 const reservedMiB = 128;
@@ -36,16 +25,13 @@ const maxProcesses = 4096;
  * @throws GUEST_SETUP_FAILED when a step fails
  */
 export async function prepareWorkload(run: Run, epochMs: number): Promise<void> {
-  const steps: readonly Setup[] = [clockSetup(epochMs), namespaceSetup, rootSetup];
+  const steps = place.jail === undefined ? guestSteps(epochMs) : jailSteps(place.jail);
   await step('prepare the environment of the workload', () =>
     run(['sh', '-euc', steps.map(({ script }) => script).join('')], {
       env: Object.assign({}, ...steps.map(({ env }) => env)),
     }),
   );
 }
-
-/** A piece of shell and the variables that it reads. */
-export type Setup = { readonly script: string; readonly env: Readonly<Record<string, string>> };
 
 /**
  * Sets up the workload's end of the veth pair and brings it up, with default routes of both families: without a route
@@ -66,9 +52,27 @@ export async function openWorkloadNamespace(run: Run): Promise<void> {
     `route add ::/0 via ${n.supervisorIp6} dev ${n.workloadLink}`,
   ];
   await step('bring the network of the workload up', () =>
-    run([guestPaths.ip, '-n', n.namespace, '-batch', '-'], { input: `${lines.join('\n')}\n` }),
+    run([place.ip, '-n', n.namespace, '-batch', '-'], { input: `${lines.join('\n')}\n` }),
   );
 }
+
+const guestSteps = (epochMs: number): readonly Setup[] => [
+  clockSetup(epochMs),
+  namespaceSetup,
+  rootSetup,
+  namesSetup,
+  cgroupSetup,
+];
+
+/** A jail has the host's clock. */
+const jailSteps = (jail: JailPlan): readonly Setup[] => [
+  jailSetup(jail),
+  namespaceSetup,
+  ...(jail.image === null ? [hostRootSetup(jail)] : [imageRootSetup(jail.image, jail)]),
+  namesSetup,
+  ...(jail.image === null ? [hostRootClosing] : []),
+  cgroupSetup,
+];
 
 const clockSetup = (epochMs: number): Setup => ({
   script: `
@@ -94,11 +98,11 @@ unshare -n sh -euc '
     echo 0 >/proc/sys/net/ipv6/conf/$scope/accept_dad
     echo 0 >/proc/sys/net/ipv6/conf/$scope/dad_transmits
   done
-  echo "0 65535" >/proc/sys/net/ipv4/ping_group_range'
+  echo "0 2147483647" >/proc/sys/net/ipv4/ping_group_range'
 echo "$LINKS" | "$IP" -batch -
 `,
   env: {
-    IP: guestPaths.ip,
+    IP: place.ip,
     NS: workloadNet.namespace,
     LINKS: [
       `link add ${workloadNet.supervisorLink} address ${workloadNet.supervisorMac} type veth peer name ${workloadNet.workloadLink} address ${workloadNet.workloadMac} netns ${workloadNet.namespace}`,
@@ -112,7 +116,6 @@ echo "$LINKS" | "$IP" -batch -
   },
 };
 
-// Where the image has links in place of the two files, these are replaced and not written through.
 const rootSetup: Setup = {
   script: `
 mount -t ext4 -o ro,nodev "$DISK" "$LOWER"
@@ -120,32 +123,54 @@ base=\${ROOT%/*}
 mkdir -p "$base" "$EXECS"
 mount -t tmpfs -o nodev,mode=0755 tmpfs "$base"
 mkdir -p "$base/upper" "$base/work" "$ROOT" "$SYS"
-nsenter --net="/run/netns/$NS" mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$SYS"
 mount -t overlay -o "nodev,lowerdir=$LOWER,upperdir=$base/upper,workdir=$base/work" overlay "$ROOT"
-mkdir -p "$ROOT/etc"
-rm -f "$ROOT/etc/resolv.conf" "$ROOT/etc/hosts"
-echo "nameserver $RESOLVER" >"$ROOT/etc/resolv.conf"
-printf '127.0.0.1 localhost\n::1 localhost\n127.0.1.1 %s\n' "$HOSTNAME" >"$ROOT/etc/hosts"
-mkdir "$CGROUP"
-for controller in memory pids; do
-  echo "+$controller" >"$CGROUP/cgroup.subtree_control" 2>/dev/null || true
-done
-read -r _ total _ </proc/meminfo
-[ ! -e "$CGROUP/memory.max" ] || echo $(((total / 1024 - RESERVED_MIB) * 1048576)) >"$CGROUP/memory.max"
-[ ! -e "$CGROUP/pids.max" ] || echo "$MAX_PROCESSES" >"$CGROUP/pids.max"
-echo -1000 >/proc/$PPID/oom_score_adj
 `,
   env: {
     DISK: disks.workloadRoot,
     LOWER: guestPaths.workloadMount,
     ROOT: workloadPaths.root,
     SYS: workloadPaths.sys,
+    EXECS: workloadPaths.execs,
+  },
+};
+
+// Where the image has links in place of the files, these are replaced and not written through.
+const namesSetup: Setup = {
+  script: `
+nsenter --net="/run/netns/$NS" mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$SYS"
+mkdir -p "$ROOT/etc"
+rm -f "$ROOT/etc/resolv.conf" "$ROOT/etc/hosts"
+echo "nameserver $RESOLVER" >"$ROOT/etc/resolv.conf"
+printf '127.0.0.1 localhost\n::1 localhost\n127.0.1.1 %s\n' "$HOSTNAME" >"$ROOT/etc/hosts"
+`,
+  env: {
+    ROOT: workloadPaths.root,
+    SYS: workloadPaths.sys,
     NS: workloadNet.namespace,
     // Nobody answers there: a look-up past the proxy is refused and seen, instead of lost inside the workload.
     RESOLVER: workloadNet.supervisorIp4,
     HOSTNAME: workloadHostname,
+  },
+};
+
+// In a jail the memory is what the host's cgroup has for the sandbox, and root may lack the right to be spared.
+const cgroupSetup: Setup = {
+  script: `
+mkdir "$CGROUP" $EXEC_CGROUPS
+for controller in memory pids; do
+  echo "+$controller" >"\${CGROUP%/*}/cgroup.subtree_control" 2>/dev/null || true
+  echo "+$controller" >"$CGROUP/cgroup.subtree_control" 2>/dev/null || true
+done
+read -r _ total _ </proc/meminfo
+[ -z "$MEMORY_MIB" ] || total=$((MEMORY_MIB * 1024))
+[ ! -e "$CGROUP/memory.max" ] || echo $(((total / 1024 - RESERVED_MIB) * 1048576)) >"$CGROUP/memory.max"
+[ ! -e "$CGROUP/pids.max" ] || echo "$MAX_PROCESSES" >"$CGROUP/pids.max"
+echo -1000 >/proc/$PPID/oom_score_adj || [ -n "$MEMORY_MIB" ]
+`,
+  env: {
     CGROUP: workloadPaths.cgroup,
-    EXECS: workloadPaths.execs,
+    EXEC_CGROUPS: premadeExecs.map(execCgroup).join(' '),
+    MEMORY_MIB: String(place.jail?.memoryMiB ?? ''),
     RESERVED_MIB: String(reservedMiB),
     MAX_PROCESSES: String(maxProcesses),
   },

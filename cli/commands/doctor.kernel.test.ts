@@ -35,7 +35,18 @@ test('tapwarden doctor: as root it tries each thing and leaves nothing', async (
   const { status, stdout } = await execute(where, [process.execPath, ...doctor, '--json']);
   const findings = JSON.parse(stdout) as readonly Finding[];
   const found = levels(findings);
-  for (const what of ['root', 'node', 'machine', 'programs', 'qemu', 'tun', 'slot table', 'confinement', 'disk']) {
+  for (const what of [
+    'root',
+    'node',
+    'machine',
+    'programs',
+    'qemu',
+    'tun',
+    'slot table',
+    'confinement',
+    'jail',
+    'disk',
+  ]) {
     t.is(found[what], 'ok', `${what}: ${JSON.stringify(findings.find((finding) => finding.what === what))}`);
   }
   for (const name of Object.keys(probes)) t.is(found[`nft ${name}`], 'ok', name);
@@ -53,7 +64,7 @@ test('tapwarden doctor: a user who is not root learns that, and what was not loo
     ...[process.execPath, ...doctor],
   ] as unknown as Argv);
   t.regex(stdout, /^missing {2}root +running as user 65534\n +> Use sudo/m);
-  for (const what of ['kernel', 'images', 'kvm', 'leftovers']) {
+  for (const what of ['kernel', 'jail', 'images', 'kvm', 'leftovers']) {
     t.regex(stdout, new RegExp(`^warn +${what} +not looked at: that needs root$`, 'm'));
   }
   t.regex(stdout, /\nSandboxes cannot run here\. Missing: root\.\n$/);

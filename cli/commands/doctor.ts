@@ -12,7 +12,7 @@ export const doctorCommand: Command = {
   help: `Usage: tapwarden doctor [--build] [--json]
 
 Looks at all that a sandbox needs, each thing by trying it: root, programs, QEMU, TAP devices, nftables and each of its
-features, the images, disk space. Whether KVM is usable is found out by booting a guest on it once; the answer is kept.
+features, what a jail needs, the images, disk space. Whether KVM is usable is found out by booting a guest on it once; the answer is kept.
 Nothing else that it does stays.
 
   --build               build the images if they are not there yet

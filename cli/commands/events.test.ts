@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { dir } from 'tmp-promise';
 import { type RunResult, run, start } from '../../base/index.ts';
+import { samples } from '../../e2e/support/sample-events.ts';
 import { until } from '../../e2e/support/until.ts';
 import { packageRoot } from '../package-info.ts';
 import { eventsCommand } from './events.ts';
@@ -181,6 +182,76 @@ test('tapwarden events: --count-by counts what the filters leave', async (t) => 
   });
 });
 
+test('tapwarden events: --summary tells of what the filters leave, and of the record as a whole', async (t) => {
+  const file = join(await folder(t), 'log.jsonl');
+  const of = (name: string, changes: object = {}): object => ({ ...samples[name], ...changes });
+  const aggregate = { count: 1000, start_time: 1_790_000_000_000, end_time: 1_790_000_060_000 };
+  const lines = [
+    of('sandbox-started'),
+    of('denied-tcp'),
+    of('denied-tcp', aggregate),
+    of('connect-denied'),
+    of('denied-metadata'),
+    of('sandbox-stopped'),
+  ].map((event) => JSON.stringify(event));
+  await writeFile(file, lines.map((line) => `${line}\n`).join(''));
+  const all = await events(
+    '/nonexistent',
+    '--file',
+    file,
+    '--summary',
+    '--class',
+    'network',
+    '--where',
+    'dst_endpoint.port!=80',
+  );
+  t.regex(all.stdout, /^1001 packets refused; 0 requests refused, 0 failed, 0 allowed; /);
+  t.regex(all.stdout, /\ncomplete: yes\n\ntcp 203\.0\.113\.10:4444: 1001 packets refused, by exec=exec-1 uid=1000\n/);
+  t.regex(
+    all.stdout,
+    / {2}when {4}\S+Z to \S+Z\n {2}why {5}.*\n {2}change {2}.*\n {2}policy {2}- \{name: .*ports: \[4444\]\}\n$/,
+  );
+  t.is(all.stderr, '');
+  t.is(all.status, 0);
+  await appendFile(file, 'broken\n');
+  const json = await events('/nonexistent', '--file', file, '--summary', '--json');
+  const summary = JSON.parse(json.stdout) as { packetsRefused: number; destinations: readonly unknown[] };
+  t.like(summary, { complete: 'no', packetsRefused: 1002, missing: ['1 line of the log is no event'] });
+  t.is(summary.destinations.length, 3);
+  t.regex(json.stderr, /^line 7 is no event: .*\ntapwarden: 1 of 7 lines/);
+  t.is(json.status, 1);
+});
+
+test('tapwarden events: --summary of a log that is larger than its memory counts every packet', async (t) => {
+  const file = join(await folder(t), 'log.jsonl');
+  const tcp = samples['denied-tcp'] as { readonly raw_data?: string };
+  let count = 0;
+  for (let piece = 0; piece < 60; piece += 1) {
+    let text = '';
+    for (let line = 0; line < 500; line += 1) {
+      count += 1;
+      const ip = `11.${count >> 16}.${(count >> 8) & 255}.${count & 255}`;
+      text += `${JSON.stringify({ ...tcp, dst_endpoint: { ip, port: 1 }, raw_data: 'x'.repeat(2000) })}\n`;
+    }
+    await appendFile(file, text);
+  }
+  const argv = [
+    process.execPath,
+    '--max-old-space-size=48',
+    program,
+    'events',
+    '--file',
+    file,
+    '--summary',
+    '--json',
+  ] as const;
+  const { stdout, status } = await run(argv, { okStatuses: anyStatus });
+  t.is(status, 0);
+  const summary = JSON.parse(stdout) as { packetsRefused: number; otherDestinations: number };
+  t.is(summary.packetsRefused, 30_000);
+  t.is(summary.otherDestinations, 20_000);
+});
+
 test('tapwarden events: --format table has a head, and broken lines between its rows', async (t) => {
   const file = join(await folder(t), 'log.jsonl');
   await writeFile(file, `${JSON.stringify(eventOf('a', 'hello'))}\nbroken\n`);
@@ -245,6 +316,9 @@ const refused = test.macro<[readonly string[], RegExp]>({
 test(refused, ['--format', 'xml'], /^tapwarden: USAGE_INVALID: --format takes one of short, json, table, not 'xml'/);
 test(refused, ['--json', '--format', 'table'], /^tapwarden: USAGE_INVALID: --json and --format table are two formats/);
 test(refused, ['--count-by', 'a', '--follow'], /^tapwarden: USAGE_INVALID: --count-by needs the end of the log/);
+test(refused, ['--summary', '--follow'], /^tapwarden: USAGE_INVALID: --summary needs the end of the log/);
+test(refused, ['--summary', '--count-by', 'a'], /^tapwarden: USAGE_INVALID: --summary and --count-by are two sums/);
+test(refused, ['--summary', '--format', 'table'], /^tapwarden: USAGE_INVALID: --summary has no table/);
 test(refused, ['--count-by', 'a..b'], /^tapwarden: USAGE_INVALID: --count-by takes a path/);
 test(refused, ['--since', 'x'], /^tapwarden: USAGE_INVALID: --since takes a time/);
 test(refused, ['--severity', 'x'], /^tapwarden: USAGE_INVALID: --severity takes one of/);
@@ -259,6 +333,7 @@ test('tapwarden events: the help names every option, and its lines fit', (t) => 
     'format',
     'json',
     'count-by',
+    'summary',
     'since',
     'until',
     'class',

@@ -1,9 +1,9 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { errnoOf, isTapwardenError, messageOf, sanitizeText, TapwardenError } from '../../base/index.ts';
+import { errnoOf, isTapwardenError, messageOf, plural, sanitizeText, TapwardenError } from '../../base/index.ts';
 import { checkSandboxId, type Paths } from '../../driver-vm/index.ts';
-import { type EventLine, parseEventLine, readLog, renderShort } from '../../ocsf/index.ts';
+import { type EventLine, EventSummary, parseEventLine, readLog, renderShort, renderSummary } from '../../ocsf/index.ts';
 import type { Command, Context } from '../context.ts';
 import { type EventFilter, eventFilter, readPath } from '../events/filter.ts';
 import { visibleJson } from '../events/json.ts';
@@ -19,6 +19,7 @@ export const eventsCommand: Command = {
   name: 'events',
   summary: 'print an event log, one line an event; filter it, follow it, count',
   help: `Usage: tapwarden events [--file FILE] [--follow] [FILTER]… [--format short|json|table] [--count-by PATH]
+       tapwarden events --summary [--file FILE] [FILTER]… [--json]
 
 Prints the events of a log, the files that it was rotated to first: time, class/activity, severity, verdict, sandbox,
 user and program > what it was done to, rule, why and what to change, how often, labels. Logs may be larger than memory.
@@ -31,6 +32,10 @@ user and program > what it was done to, rule, why and what to change, how often,
   --count-by PATH       instead of events, how often each value stands at PATH, the most frequent first; of more than
                         ${maxValues} different values the rest is counted as one. With --format json one object:
                         {"path", "events", "counts": [{"value", "count"}…], "none", "other"}
+  --summary             instead of events, what was tried: each destination, how often, by which program, when, why it
+                        was refused, what to change, the rule that would allow it; and whether the log tells of all of
+                        it: 'complete: yes', 'no' with what is missing, 'unknown' where a run has no stop event. What
+                        differs in the address alone is one entry. With --format json one object, each address apart
 
 Filters, all of which must hold
   --since TIME          from TIME on: 2026-11-23, 2026-11-23T11:40:42Z (UTC where no zone is said), epoch seconds or
@@ -46,6 +51,7 @@ Filters, all of which must hold
 
 Examples
   tapwarden events --follow --severity medium
+  tapwarden events --summary --since 1h
   tapwarden events --since 1h --class network --where action=Denied --count-by dst_endpoint.ip
   tapwarden events --where dst_endpoint.port=443 --where metadata.labels=loss:possible --json | jq .message
 
@@ -67,16 +73,21 @@ Exit status: 0; 1 when a line is no event; 125 when the command line is wrong or
       format: { type: 'string' },
       json: { type: 'boolean' },
       'count-by': { type: 'string' },
+      summary: { type: 'boolean' },
     });
     const countBy = values['count-by'];
-    if (countBy !== undefined && values.follow === true) {
-      throw usage('--count-by needs the end of the log, and --follow has none', 'events');
+    const sums = [...(countBy === undefined ? [] : ['--count-by']), ...(values.summary === true ? ['--summary'] : [])];
+    if (sums.length > 1) throw usage('--summary and --count-by are two sums', 'events');
+    if (sums.length > 0 && values.follow === true) {
+      throw usage(`${sums[0]} needs the end of the log, and --follow has none`, 'events');
     }
+    if (values.summary === true && values.format === 'table') throw usage('--summary has no table', 'events');
     if (values.sandbox !== undefined) checkSandboxId(values.sandbox);
     const view: View = {
       accepts: eventFilter(values, Date.now()),
       format: formatOf(values.format, values.json ?? false),
       tally: countBy === undefined ? undefined : new Tally(countBy, readPath('--count-by', countBy)),
+      summary: values.summary === true ? new EventSummary() : undefined,
       color: usesColor(context),
       columns: (context.stdout as { readonly columns?: number }).columns,
     };
@@ -91,7 +102,11 @@ type View = TableOptions & {
   readonly accepts: EventFilter;
   readonly format: Format;
   readonly tally: Tally | undefined;
+  readonly summary: EventSummary | undefined;
 };
+
+/** Entries of a summary that a person is shown; JSON has them all. */
+const maxEntries = 200;
 
 /** Prints a log to its end, or follows it until `signal` fires. */
 async function printLog(context: Context, file: string, view: View, signal?: AbortSignal): Promise<number> {
@@ -117,7 +132,8 @@ async function* render(
   seen: { lines: number; broken: number },
   signal: AbortSignal | undefined,
 ): AsyncGenerator<string> {
-  const isText = view.tally === undefined && view.format !== 'json';
+  const isSum = view.tally !== undefined || view.summary !== undefined;
+  const isText = !isSum && view.format !== 'json';
   if (isText && view.format === 'table') yield `${renderTableHead(view)}\n`;
   for await (const piece of readLog(file, {
     follow: signal !== undefined,
@@ -132,7 +148,7 @@ async function* render(
       const parsed = parseEventLine(line);
       seen.lines += 1;
       if (parsed.kind === 'event') {
-        if (view.accepts(parsed.event)) text += renderEvent(parsed, view);
+        text += viewEvent(parsed, view);
         continue;
       }
       seen.broken += 1;
@@ -143,18 +159,30 @@ async function* render(
     }
     if (text !== '') yield text;
   }
-  if (view.tally === undefined) return;
-  const counts = view.tally.counts();
-  yield view.format === 'json' ? `${visibleJson(JSON.stringify(counts))}\n` : renderCounts(counts);
+  if (isSum) yield renderSums(view, seen.broken);
 }
 
-function renderEvent({ text, event }: Extract<EventLine, { kind: 'event' }>, view: View): string {
+/** The text for an event, which is empty where it is but counted or not wanted. */
+function viewEvent({ text, event }: Extract<EventLine, { kind: 'event' }>, view: View): string {
+  const wanted = view.accepts(event);
+  view.summary?.add(event, wanted);
+  if (!wanted || view.summary !== undefined) return '';
   if (view.tally !== undefined) {
     view.tally.add(event);
     return '';
   }
   if (view.format === 'json') return `${visibleJson(text)}\n`;
   return `${view.format === 'table' ? renderTableRow(event, view) : renderShort(event, view)}\n`;
+}
+
+function renderSums({ tally, summary, format }: View, broken: number): string {
+  if (broken > 0)
+    summary?.missing(`${plural(broken, 'line')} of the log ${broken === 1 ? 'is no event' : 'are no events'}`);
+  const sums = summary?.summary();
+  const counts = tally?.counts();
+  if (format === 'json') return `${visibleJson(JSON.stringify(sums ?? counts))}\n`;
+  if (sums !== undefined) return renderSummary(sums, { limit: maxEntries });
+  return counts === undefined ? '' : renderCounts(counts);
 }
 
 /** Lets `work` end by itself at the first signal that asks for it; a second one ends the program. */

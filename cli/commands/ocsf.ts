@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
-import { errnoOf, messageOf, sanitizeText, TapwardenError } from '../../base/index.ts';
+import { errnoOf, messageOf, plural, sanitizeText, TapwardenError } from '../../base/index.ts';
 import { isSchemaVersion, type SchemaVersion, schemaVersions } from '../../ocsf/index.ts';
 import type { Command, Context } from '../context.ts';
 import { visibleJson } from '../events/json.ts';
@@ -147,8 +147,4 @@ function versionOf(text: string | undefined): SchemaVersion | undefined {
 
 function nameOf(file: string): string {
   return file === '-' ? 'standard input' : sanitizeText(file);
-}
-
-function plural(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? '' : 's'}`;
 }

@@ -1,6 +1,6 @@
 import { directDestinations, hostRuleset, poolOf, slotRuleset } from '../../driver-vm/index.ts';
-import { renderRuleset } from '../../nft/index.ts';
-import { fenceRuleset, guestRuleset } from '../../supervisor/index.ts';
+import { renderRuleset, renderRulesetOver } from '../../nft/index.ts';
+import { fenceRuleset, guestExecMarks, guestRuleset } from '../../supervisor/index.ts';
 import type { Command } from '../context.ts';
 import { readOptions } from '../options.ts';
 import { loadPolicy } from '../policy-file.ts';
@@ -29,11 +29,19 @@ comment. Needs no root and loads nothing. The tag in the log prefix is a secret 
     });
     const { policy } = await loadPolicy(values.policy, values.allow ?? []);
     const direct = await directDestinations(policy, poolOf(context.env));
+    const fence = fenceRuleset({
+      tag: exampleTag,
+      log: true,
+      account: true,
+      execs: guestExecMarks,
+      generation: 'a',
+      direct,
+    });
     const rulesets = {
       slot: renderRuleset(slotRuleset(direct)),
       guest: renderRuleset(guestRuleset(direct)),
       ...(direct.length === 0 ? {} : { host: renderRuleset(hostRuleset()) }),
-      fence: renderRuleset(fenceRuleset({ tag: exampleTag, log: true, direct })),
+      fence: renderRulesetOver(fence),
     };
     if (values.json === true) {
       context.stdout.write(`${JSON.stringify(rulesets)}\n`);

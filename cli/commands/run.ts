@@ -14,7 +14,7 @@ import {
   type RunSummary,
   Sandbox,
 } from '../../driver-vm/index.ts';
-import type { WorkloadImage } from '../../init/index.ts';
+import { ensureWorkloadImage, type WorkloadImage } from '../../init/index.ts';
 import { makeLogTag } from '../../nft/index.ts';
 import type { FsyncPolicy, Rotation } from '../../ocsf/index.ts';
 import type { Command, Context } from '../context.ts';
@@ -30,7 +30,7 @@ import { writeTimings } from '../timings-file.ts';
 /** `tapwarden run`. */
 export const runCommand: Command = {
   name: 'run',
-  summary: 'run a command in a microVM whose only way out is the policy proxy',
+  summary: 'run a command in a microVM, or a jail, whose only way out is the policy proxy',
   help: `Usage: tapwarden run [OPTION]… -- COMMAND [ARG…]
 
 Boots a microVM, runs COMMAND in it and takes everything away again. Standard input, output and error pass through
@@ -41,8 +41,10 @@ What may be reached
   --allow HOST:PORT     one more destination; may be repeated
 
 The machine
+  --jail                no machine: COMMAND runs on this host's kernel, with the same fence, proxy and events, as a user
+                        of its own that sees the host's programs read-only. Quicker, and one boundary fewer
   --image NAME          the image whose files COMMAND sees: 'default', the name of an image in the state directory, or
-                        a path to an .ext4 file (default: default)
+                        a path to an .ext4 file (default: default; in a jail: the host's own, as far as they are shown)
   --cpus N              processors, 1 to 64 (default: 1)
   --memory MIB          memory, 256 to 65536 MiB (default: 512)
   --id ID               the sandbox's name, a-z, 0-9 and '-' (default: a random one)
@@ -50,7 +52,7 @@ The machine
 The command
   --env K=V             a variable; may be repeated. 'K' alone takes the value of this shell
   --workdir DIR         where it starts; made if it is not there (default: /home/workload)
-  --timeout SECONDS     end it after so long: SIGTERM, 5 s later SIGKILL, 5 s later the VM; exit status 124
+  --timeout SECONDS     end it after so long: SIGTERM, 5 s later SIGKILL, 5 s later the sandbox; exit status 124
 
 The record
   --events FILE         the OCSF events, appended as JSON lines
@@ -61,11 +63,11 @@ The record
   --fsync POLICY        when events are brought to the disk: 'always' at once, 'interval' within a second, 'never' when
                         the system likes; only 'always' survives a power loss (default: interval)
   --result FILE         a JSON object that says how the run ended and what was allowed, denied and lost
-  --allow-unlogged      go on where the guest's kernel cannot log: attempts are then refused unseen
+  --allow-unlogged      go on where the kernel cannot log: attempts are then refused unseen
   --quiet               no progress and no summary on standard error
 
 Exit status: that of COMMAND; 128+n when signal n ended it; 124 on timeout; 125 when tapwarden failed; 126 when COMMAND
-cannot be executed, 127 when it is not found. SIGINT and SIGTERM reach COMMAND; a second one ends the VM.
+cannot be executed, 127 when it is not found. SIGINT and SIGTERM reach COMMAND; a second one ends the sandbox.
 `,
   run: async (context, args) => await runInSandbox(context, readRunOptions(context, args)),
 };
@@ -74,9 +76,13 @@ type RunOptions = {
   readonly id: string;
   readonly policyFile: string | undefined;
   readonly allow: readonly string[];
-  readonly image: string;
+  readonly jail: boolean;
+  /** `undefined`: the default image, or in a jail the host's own root. */
+  readonly image: string | undefined;
   readonly cpus: number;
   readonly memoryMiB: number;
+  /** Limits that were asked for on the command line. */
+  readonly limits: readonly ('cpu' | 'memory')[];
   readonly exec: ExecRequest;
   readonly timeoutMs: number | undefined;
   readonly eventsFile: string;
@@ -93,6 +99,7 @@ function readRunOptions(context: Context, args: readonly string[]): RunOptions {
   const { values } = readOptions('run', own, {
     policy: { type: 'string' },
     allow: { type: 'string', multiple: true },
+    jail: { type: 'boolean' },
     image: { type: 'string' },
     cpus: { type: 'string' },
     memory: { type: 'string' },
@@ -122,9 +129,14 @@ function readRunOptions(context: Context, args: readonly string[]): RunOptions {
     id,
     policyFile: values.policy,
     allow: values.allow ?? [],
-    image: values.image ?? 'default',
+    jail: values.jail ?? false,
+    image: values.image,
     cpus: readNumber('run', '--cpus', values.cpus, { min: 1, max: 64, unit: 'processors' }) ?? 1,
     memoryMiB: readNumber('run', '--memory', values.memory, { min: 256, max: 65_536, unit: 'MiB' }) ?? 512,
+    limits: [
+      ...(values.cpus === undefined ? [] : ['cpu' as const]),
+      ...(values.memory === undefined ? [] : ['memory' as const]),
+    ],
     exec: { argv, env: readEnvironment(context, values.env ?? []), workdir },
     timeoutMs: timeout === undefined ? undefined : timeout * 1000,
     eventsFile: resolve(values.events ?? join(context.paths.stateDir, 'events', `${id}.jsonl`)),
@@ -199,14 +211,7 @@ async function runToEnd(
   const policy = await loadPolicy(options.policyFile, options.allow);
   const pool = poolOf(context.env);
   const direct = await directDestinations(policy.policy, pool);
-  const guestDir = context.env['TAPWARDEN_GUEST_DIR'];
-  const machine = await prepareMachine({
-    stateDir: context.paths.stateDir,
-    image: options.image,
-    ...(guestDir === undefined ? {} : { guestDir }),
-    run: runProgram,
-    onProgress: (line) => progress.step(line),
-  });
+  const { carrier, image } = await prepareCarrier(context, options, progress);
   const prepared = Date.now();
   const signals = new SignalRelay();
   try {
@@ -216,13 +221,11 @@ async function runToEnd(
       id: options.id,
       paths: context.paths,
       run: runProgram,
-      ...machine,
-      cpus: options.cpus,
-      memoryMiB: options.memoryMiB,
+      ...carrier,
       policy: policy.policy,
       direct,
       pool,
-      context: eventContext(options, policy, machine.workload),
+      context: eventContext(options, policy, image),
       tag: makeLogTag(randomBytes(16)),
       events,
       fsync: options.fsync,
@@ -240,6 +243,26 @@ async function runToEnd(
   }
 }
 
+/** What carries the sandbox, and the image that the workload sees: of a jail the host's own files, without one. */
+async function prepareCarrier(context: Context, options: RunOptions, progress: Progress) {
+  const { cpus, memoryMiB, limits: required } = options;
+  const { stateDir } = context.paths;
+  const common = { stateDir, run: runProgram, onProgress: (line: string) => progress.step(line) };
+  if (options.jail) {
+    progress.warn('this is a jail: no virtual machine stands between the command and this host');
+    const image =
+      options.image === undefined ? undefined : await ensureWorkloadImage({ ...common, name: options.image });
+    return { carrier: { jail: { limits: { cpus, memoryMiB }, required, image: image?.path ?? null } }, image };
+  }
+  const guestDir = context.env['TAPWARDEN_GUEST_DIR'];
+  const machine = await prepareMachine({
+    ...common,
+    ...(options.image === undefined ? {} : { image: options.image }),
+    ...(guestDir === undefined ? {} : { guestDir }),
+  });
+  return { carrier: { ...machine, cpus, memoryMiB }, image: machine.workload };
+}
+
 /** Runs the command in a sandbox that was made, and takes the sandbox away whatever happens. */
 async function useSandbox(
   sandbox: Sandbox,
@@ -249,11 +272,11 @@ async function useSandbox(
   onSummary: (summary: RunSummary) => void,
 ): Promise<Pick<RunEnd, 'exit' | 'reason'>> {
   try {
-    progress.step(`booting the guest`);
+    progress.step(options.jail ? 'starting the jail' : 'booting the guest');
     await Promise.race([sandbox.start(), signals.beforeCommand()]);
     progress.clear();
     if (!sandbox.logging) {
-      progress.warn('the guest cannot log: attempts are refused unseen, and counted without an event of their own');
+      progress.warn('the kernel cannot log: attempts are refused unseen, and counted without an event of their own');
     }
     const limit = startTimeLimit(options.timeoutMs, sandbox);
     const end = await Promise.race([
@@ -267,6 +290,7 @@ async function useSandbox(
     const summary = await sandbox.stop(describeEnd(end, limit.expired));
     onSummary(summary);
     progress.summary(summary, options.eventsFile);
+    progress.report(summary, options.eventsFile);
     if (summary.problem !== null) throw incomplete(summary, options.eventsFile);
     return exitOf(end, limit.expired);
   } catch (error) {
@@ -286,7 +310,7 @@ function incomplete({ problem, unwritten }: RunSummary, eventsFile: string): Tap
   });
 }
 
-function eventContext(options: RunOptions, { policy, name }: LoadedPolicy, workload: WorkloadImage) {
+function eventContext(options: RunOptions, { policy, name }: LoadedPolicy, image: WorkloadImage | undefined) {
   const digest = createHash('sha256').update(JSON.stringify(policy)).digest('hex');
   return {
     ocsfVersion: '1.8.0',
@@ -295,8 +319,8 @@ function eventContext(options: RunOptions, { policy, name }: LoadedPolicy, workl
     sandboxId: options.id,
     runId: randomUUID(),
     hostname: hostname(),
-    hypervisor: 'qemu',
-    image: { name: workload.name, uid: workload.path },
+    ...(options.jail ? {} : { hypervisor: 'qemu' as const }),
+    ...(image === undefined ? {} : { image: { name: image.name, uid: image.path } }),
     policy: { uid: `sha256:${digest.slice(0, 16)}`, name, version: `sha256:${digest}` },
   } as const;
 }
@@ -355,7 +379,7 @@ function describeEnd(end: ExecEnd, expired: boolean): string {
 function requireRoot(): void {
   if (process.geteuid?.() === 0) return;
   throw new TapwardenError('NOT_ROOT', {
-    message: "'tapwarden run' needs root: it makes network namespaces, a TAP device and nftables rules",
+    message: "'tapwarden run' needs root: it makes network namespaces, devices and nftables rules",
     hint: "Use sudo. 'tapwarden rules' shows what would be loaded, without root.",
   });
 }

@@ -22,6 +22,7 @@ import {
 } from '../../init/index.ts';
 import { checkRuleset, probeFeatures } from '../../nft/index.ts';
 import { packageEngine } from '../package-info.ts';
+import { examineJail } from './examine-jail.ts';
 import { type Finding, missing, ok, warn } from './finding.ts';
 import {
   type FoundProgram,
@@ -64,6 +65,7 @@ export async function examine(options: ExamineOptions): Promise<readonly Finding
       ? [await tried('qemu', () => examineQemu(run))]
       : []),
     ...(uid === 0 ? await examineKernel(run) : [unseen('kernel')]),
+    ...(uid === 0 ? await examineJail(run) : [unseen('jail')]),
     ...images.findings,
     await examineAccelerator(options, images.guest),
     await examineDisk(paths, images.guest === undefined || !images.workloadBuilt),

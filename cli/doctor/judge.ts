@@ -64,7 +64,7 @@ export function judgeFeatures(features: Features): readonly Finding[] {
     }
     return directFeatures.includes(name)
       ? warn(what, `the kernel lacks it: ${purpose}`, 'Policies with direct rules cannot be used.')
-      : warn(what, `the host's kernel lacks it: ${purpose}. Only the guest's needs it`);
+      : warn(what, `the host's kernel lacks it: ${purpose}. Guests have a kernel of their own; a jail needs it`);
   });
 }
 

@@ -1,4 +1,15 @@
-import { flag, integer, nullable, object, oneOf, readShape, type ShapeOf, text, union } from '../../base/index.ts';
+import {
+  flag,
+  integer,
+  list,
+  nullable,
+  object,
+  oneOf,
+  readShape,
+  type ShapeOf,
+  text,
+  union,
+} from '../../base/index.ts';
 import type { DirectDestination } from '../../nft/index.ts';
 import type { EventContext, FsyncPolicy, Rotation } from '../../ocsf/index.ts';
 import type { Policy } from '../../policy/index.ts';
@@ -6,7 +17,10 @@ import type { Policy } from '../../policy/index.ts';
 /** What the channel process is told once. */
 export type ChannelConfig = {
   readonly context: EventContext;
-  readonly accelerator: 'kvm' | 'tcg';
+  /** How the guest's processor is run; `null` in a jail, where there is no guest. */
+  readonly accelerator: 'kvm' | 'tcg' | null;
+  /** The workload's uid in the kernel's records. */
+  readonly workloadUid: number;
   /** Unix sockets that this process listens on and QEMU connects to. */
   readonly channelSocket: string;
   readonly consoleSocket: string;
@@ -60,6 +74,9 @@ export type ParentMessage =
 
 const count = integer(0);
 
+/** What the report of a run has at the most. */
+export const reportLimits = { lines: 40, characters: 1200 } as const;
+
 /**
  * What the record of a run says; `lost` is `null` where it is not known. `unwritten` counts events that are not in the log
  * because the disk did not take them, and `problem` says what was wrong with the log at the end.
@@ -70,10 +87,15 @@ const summary = object({
   deniedRequests: count,
   attempts: count,
   lost: nullable(count),
+  /** Whether the record tells of every attempt, and why it may not: `log-gap: …`, a code and what happened. */
+  complete: flag,
+  incomplete: list(text(300), 32),
   /** Events that were not valid, and went out inside another. */
   invalid: count,
   unwritten: count,
   problem: nullable(text(4096)),
+  /** What was refused and what to change, for a person: lines that are escaped, and not trusted to be. */
+  report: list(text(reportLimits.characters), reportLimits.lines),
 });
 
 /**

@@ -4,6 +4,7 @@ import { isTapwardenError, messageOf, TapwardenError } from '../../base/index.ts
 import { Connection, channelVersion, type GuestMessage, parseGuestMessage } from '../../channel/index.ts';
 import { JsonlWriter, type LogStatus } from '../../ocsf/index.ts';
 import type { ChannelConfig, ChildMessage, ExecRequest, ParentMessage } from '../shared/ipc.ts';
+import { summaryOfClosed } from './completeness.ts';
 import { ConsoleTail } from './console-tail.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import { listenForVmm } from './guest-link.ts';
@@ -110,6 +111,7 @@ export class ChannelProcess {
       context: config.context,
       log: this.#log,
       accelerator: config.accelerator,
+      workloadUid: config.workloadUid,
       now: Date.now,
     });
     this.#recorder = recorder;
@@ -172,8 +174,8 @@ export class ChannelProcess {
       case 'hello':
         return this.#onHello(message);
       case 'ready':
-        recorder?.started(this.#kernelRelease, message.logging);
-        return this.#parent.send(message);
+        recorder?.started(this.#kernelRelease, message);
+        return this.#parent.send({ kind: 'ready', logging: message.logging, setupMs: message.setupMs });
       case 'failed':
         return this.#parent.send(message);
       case 'started':
@@ -227,9 +229,10 @@ export class ChannelProcess {
     this.#connection?.close();
     this.#connection = undefined;
     await this.#gateway?.close();
-    const counts = this.#recorder?.stopped(message.reason, message.failed, message.slot);
-    const summary = counts === undefined ? undefined : { ...counts, ...this.#closeLog() };
-    if (summary !== undefined) this.#parent.send({ kind: 'finished', summary });
+    const record = this.#recorder?.stopped(message.reason, message.failed, message.slot);
+    if (record !== undefined) {
+      this.#parent.send({ kind: 'finished', summary: summaryOfClosed(record, this.#closeLog()) });
+    }
     this.#parent.exit(0);
   }
 

@@ -1,8 +1,9 @@
 import test from 'ava';
-import type { DeniedPacketFact, Fact, FenceCounts } from '../../channel/index.ts';
+import type { DeniedGroup, DeniedPacketFact, Fact, FenceCounts } from '../../channel/index.ts';
 import { schemaAvailable, validateEvent } from '../../e2e/support/ocsf-schema.ts';
 import type { EventBody, EventContext, JsonlWriter } from '../../ocsf/index.ts';
-import { defaultBudget, type EventBudget, Recorder } from './recorder.ts';
+import { defaultBudget, type EventBudget } from './event-budget.ts';
+import { Recorder } from './recorder.ts';
 
 const context: EventContext = {
   ocsfVersion: '1.8.0',
@@ -14,6 +15,7 @@ const context: EventContext = {
   hypervisor: 'qemu',
   policy: { uid: 'p', name: 'p', version: 'sha256:1' },
 };
+const loggedAndMarked = { logging: true, marks: true };
 const exec = { argv: ['sh', '-c', 'true'], env: {}, workdir: null };
 
 type Recorded = EventBody & { readonly count?: number };
@@ -26,7 +28,13 @@ function recording(
   const events: Recorded[] = [];
   const clock = { now: 1_790_000_000_000 };
   const log = { append: (body: Recorded) => void events.push(body) } as unknown as JsonlWriter;
-  const options = { context: { ...context, ...changes }, log, accelerator: 'tcg', now: () => clock.now } as const;
+  const options = {
+    context: { ...context, ...changes },
+    log,
+    accelerator: 'tcg',
+    workloadUid: 1000,
+    now: () => clock.now,
+  } as const;
   return { recorder: new Recorder(budget === undefined ? options : { ...options, budget }), events, clock };
 }
 
@@ -67,7 +75,19 @@ const request = (changes: object = {}): Fact => ({
   ...changes,
 });
 const counted = (counts: Partial<FenceCounts>): FenceCounts => {
-  const all = { deniedTcp: 0, deniedUdp: 0, deniedOther: 0, unlogged: 0, direct: 0, logged: 0, ...counts };
+  const all: FenceCounts = {
+    deniedTcp: 0,
+    deniedUdp: 0,
+    deniedOther: 0,
+    unlogged: 0,
+    direct: 0,
+    logged: 0,
+    overflow: 0,
+    portsFull: false,
+    unread: 0,
+    unknown: [],
+    ...counts,
+  };
   return { ...all, logged: all.deniedTcp + all.deniedUdp + all.deniedOther - all.unlogged };
 };
 const refused = (events: readonly Recorded[]): number =>
@@ -86,7 +106,7 @@ const problems = (events: readonly Recorded[]): readonly string[] =>
 
 test('Recorder makes a valid event of each step of a run, in order', (t) => {
   const { recorder, events } = recording();
-  recorder.started('6.1.0', true);
+  recorder.started('6.1.0', loggedAndMarked);
   recorder.launched(exec, 99);
   recorder.fact(packet());
   recorder.fact(packet({ protocol: 17, tcpFlags: null, destination: '2001:db8::1', length: 65_575 }));
@@ -95,6 +115,7 @@ test('Recorder makes a valid event of each step of a run, in order', (t) => {
   );
   recorder.fact(request());
   recorder.fact({ kind: 'gap', missing: 3, first: 5, last: 7 });
+  recorder.fact({ kind: 'restart', last: 9, next: 10, downMs: 4 });
   const about = { method: 'CONNECT', host: 'example.com', port: 443, client: { address: '10.0.128.2', port: 1 } };
   const from = { by: 'gateway', request: about } as unknown as Parameters<Recorder['request']>[0];
   recorder.request({ ...from, result: 'open', rule: 'r', resolvedAddress: '192.0.2.1' } as typeof from);
@@ -117,6 +138,7 @@ test('Recorder makes a valid event of each step of a run, in order', (t) => {
       '4001:5',
       '4002:1',
       '1008:99',
+      '1008:8',
       '4002:1',
       '4002:1',
       '4002:1',
@@ -124,7 +146,16 @@ test('Recorder makes a valid event of each step of a run, in order', (t) => {
       '6002:4',
     ],
   );
-  t.deepEqual(summary, { allowed: 1, denied: 3, deniedRequests: 2, attempts: 3, lost: 0, invalid: 0 });
+  t.like(summary, {
+    allowed: 1,
+    denied: 3,
+    deniedRequests: 2,
+    attempts: 3,
+    lost: 0,
+    invalid: 0,
+    complete: false,
+    incomplete: ['log-gap: 3 records of the kernel log were overwritten before they were read'],
+  });
   const reason = schemaAvailable();
   if (reason === undefined) t.deepEqual(problems(events), []);
   else {
@@ -146,7 +177,7 @@ test('Recorder: the sum of count over refusals is what the fence counted, whatev
   t.is(refused(events), 5005);
   recorder.counts(counted({ deniedTcp: 5001, deniedUdp: 4, deniedOther: 3, unlogged: 4994 }));
   t.is(refused(events), 5008);
-  t.deepEqual(recorder.stopped('end', false, {}), {
+  t.like(recorder.stopped('end', false, {}), {
     allowed: 0,
     denied: 5008,
     deniedRequests: 0,
@@ -156,7 +187,7 @@ test('Recorder: the sum of count over refusals is what the fence counted, whatev
   });
 });
 
-test('Recorder says why packets have no event of their own: a limit, lost records, or unknown', (t) => {
+test('Recorder says why packets are known by kind alone: full sets, lost records, or unknown', (t) => {
   const reasonOf = (facts: readonly Fact[], counts: Partial<FenceCounts>): unknown => {
     const { recorder, events } = recording();
     for (const fact of facts) recorder.fact(fact);
@@ -164,9 +195,91 @@ test('Recorder says why packets have no event of their own: a limit, lost record
     const { unmapped } = events.at(-1) as unknown as { unmapped: { aggregation: { reason: string } } };
     return unmapped.aggregation.reason;
   };
-  t.is(reasonOf([], { deniedTcp: 2, unlogged: 2 }), 'log-limit');
+  t.is(reasonOf([], { deniedTcp: 2, overflow: 2 }), 'set-full');
   t.is(reasonOf([{ kind: 'gap', missing: 2, first: 1, last: 2 }], { deniedTcp: 2, unlogged: 2 }), 'records-lost');
   t.is(reasonOf([], { deniedTcp: 2 }), 'unknown');
+});
+
+const group = (changes: Partial<DeniedGroup> = {}): DeniedGroup => ({
+  mark: 1,
+  destination: '198.51.100.1',
+  protocol: 17,
+  port: 53,
+  packets: 7,
+  ...changes,
+});
+
+test('Recorder makes an aggregate event of each group, with destination, window and exec', (t) => {
+  const { recorder, events, clock } = recording();
+  recorder.started('6.1.0', loggedAndMarked);
+  recorder.launched(exec, 1);
+  clock.now += 10_000;
+  recorder.fact({
+    kind: 'denied-packets',
+    sinceMs: 4000,
+    groups: [
+      group(),
+      group({ destination: '2001:db8::1', protocol: 253, port: null, mark: 0, packets: 1 }),
+      // A window is no longer than the run, and a mark is no exec that there was not.
+      group({ mark: 2, packets: 2 ** 50 }),
+    ],
+  });
+  recorder.fact({ kind: 'denied-packets', sinceMs: 2 ** 40, groups: [group({ destination: '198.51.100.2' })] });
+  recorder.counts(counted({ deniedUdp: 2 ** 50 + 14, deniedOther: 1 }));
+  const told = events.slice(2) as unknown as readonly Readonly<Record<string, unknown>>[];
+  t.is(told.length, 4);
+  t.like(told[0], {
+    class_uid: 4001,
+    count: 7,
+    start_time: clock.now - 4000,
+    end_time: clock.now,
+    dst_endpoint: { ip: '198.51.100.1', port: 53 },
+    src_endpoint: { ip: '10.200.0.2' },
+    unmapped: { exec: { id: '1' }, aggregation: { reason: 'log-limit', packets: 7 } },
+  });
+  t.like(told[1], { count: undefined, dst_endpoint: { ip: '2001:db8::1' }, src_endpoint: { ip: 'fd74:7761:776f::2' } });
+  for (const { unmapped } of told.slice(1, 3)) t.false('exec' in (unmapped as object));
+  t.is(told[3]?.['start_time'], clock.now - 10_000);
+  t.is(refused(events), 2 ** 50 + 15);
+  const summary = recorder.stopped('end', false, {});
+  t.like(summary, { denied: 2 ** 50 + 15, lost: 2 ** 50 + 15, attempts: 3, complete: true, incomplete: [] });
+  if (schemaAvailable() === undefined) t.deepEqual(problems(events), []);
+});
+
+test('Recorder names the exec of a packet by its mark, where there was such a one', (t) => {
+  const execOf = (mark: number | null, marks: boolean): unknown => {
+    const { recorder, events } = recording();
+    recorder.started('6.1.0', { logging: true, marks });
+    recorder.launched(exec, 1);
+    recorder.fact(packet({ mark }));
+    return (events.at(-1) as unknown as { unmapped: { exec?: unknown } }).unmapped.exec;
+  };
+  t.deepEqual(execOf(1, true), { id: '1' });
+  t.is(execOf(1, false), undefined);
+  t.is(execOf(2, true), undefined);
+  t.is(execOf(null, true), undefined);
+});
+
+test('Recorder says of each reason for which a record is not complete', (t) => {
+  const reasonsOf = (counts: Partial<FenceCounts>): readonly string[] => {
+    const { recorder } = recording();
+    recorder.launched(exec, 1);
+    recorder.counts(counted(counts));
+    const { complete, incomplete } = recorder.stopped('end', false, {});
+    t.is(complete, incomplete.length === 0);
+    return incomplete.map((reason) => reason.split(':')[0] ?? '');
+  };
+  t.deepEqual(reasonsOf({}), []);
+  t.deepEqual(reasonsOf({ deniedTcp: 3, overflow: 3 }), ['overflow']);
+  t.deepEqual(reasonsOf({ portsFull: true }), ['overflow']);
+  t.deepEqual(reasonsOf({ unread: 1 }), ['log-unread']);
+  t.deepEqual(reasonsOf({ unknown: ['\x1b[31m the table was made anew'] }), ['unknown']);
+  t.deepEqual(reasonsOf({ deniedTcp: 1 }), ['unknown']);
+  const { recorder } = recording();
+  recorder.launched(exec, 1);
+  t.deepEqual(recorder.stopped('end', false, {}).incomplete, [
+    'unknown: the sandbox ended before its counters were read',
+  ]);
 });
 
 test('Recorder counts attempts by destination, protocol and port', (t) => {
@@ -239,7 +352,7 @@ test('Recorder passes over facts that cannot be events, and their packets are in
 test('Recorder makes valid events of hostile text, and findings of none', (t) => {
   const { recorder, events } = recording();
   const hostile = '\x1b[31m\u202e"},{"time":1,\n\0\ud800'.repeat(30);
-  recorder.started(hostile.slice(0, 64), true);
+  recorder.started(hostile.slice(0, 64), loggedAndMarked);
   recorder.fact(packet({ raw: hostile, interfaceOut: hostile.slice(0, 15) }));
   recorder.fact(request({ host: hostile.slice(0, 255), method: hostile.slice(0, 32), reason: hostile, hint: hostile }));
   t.is(events.length, 3);
@@ -253,13 +366,15 @@ test('Recorder does not know what was lost when the counters were never read', (
   recorder.launched(exec, 1);
   recorder.fact(packet());
   recorder.counts(null);
-  t.deepEqual(recorder.stopped('end', false, {}), {
+  t.like(recorder.stopped('end', false, {}), {
     allowed: 0,
     denied: 1,
     deniedRequests: 0,
     attempts: 1,
     lost: null,
     invalid: 0,
+    complete: false,
+    incomplete: ['unknown: the counters of the fence could not be read'],
   });
 });
 
@@ -278,16 +393,30 @@ test('Recorder takes counters of any size that the channel lets through', (t) =>
 
 test('Recorder.started() says that refusals are unlogged, where they are', (t) => {
   const { recorder, events } = recording();
-  recorder.started('6.1.0', false);
+  recorder.started('6.1.0', { logging: false, marks: true });
   t.deepEqual(
     events.map(({ metadata }) => metadata.event_code),
     ['sandbox-started', 'fence-unlogged'],
   );
 });
 
+test('Recorder.started() says by what the kernel tells whose a packet is', (t) => {
+  for (const [marks, attribution] of [
+    [true, 'exec-mark'],
+    [false, 'uid'],
+  ] as const) {
+    const { recorder, events } = recording();
+    recorder.started('6.1.0', { logging: true, marks });
+    recorder.launched(exec, 99);
+    recorder.fact(packet({ mark: 1 }));
+    t.is((events[0]?.unmapped as { readonly attribution?: string } | undefined)?.attribution, attribution);
+    t.deepEqual((events[2]?.unmapped as { readonly exec?: object } | undefined)?.exec, marks ? { id: '1' } : undefined);
+  }
+});
+
 test('Recorder writes an event that is not valid inside another, and counts it', (t) => {
   const { recorder, events } = recording(undefined, { image: { name: 'debian' } as never });
-  recorder.started('6.1.0', true);
+  recorder.started('6.1.0', { logging: true, marks: true });
   recorder.fact(packet());
   recorder.counts(counted({ deniedTcp: 1 }));
   const { denied, lost, invalid } = recorder.stopped('end', false, {});
@@ -305,4 +434,20 @@ test('Recorder writes an event that is not valid inside another, and counts it',
   t.is(carriers[2]?.event.unmapped?.counts?.invalid, 2, 'those before the last');
   if (schemaAvailable() === undefined) t.deepEqual(problems(events), []);
   else if (process.env['REQUIRE'] !== undefined) t.fail(schemaAvailable());
+});
+
+test('Recorder reports what was refused, in lines that are safe to print; nothing where nothing was', (t) => {
+  t.deepEqual(recording().recorder.stopped('end', false, {}).report, []);
+  const { recorder } = recording();
+  for (let index = 0; index < 3; index += 1) recorder.fact(packet({ destinationPort: 443 }));
+  recorder.fact(request({ host: 'x\u001b[2J"; reboot' }));
+  for (let last = 1; last <= 9; last += 1)
+    recorder.fact(packet({ destination: `203.0.113.${last}`, destinationPort: 1 + last }));
+  const { report } = recorder.stopped('end', false, {});
+  t.deepEqual(report.slice(0, 2), [
+    'refused: tcp 198.51.100.1:443, 3 packets, by uid=1000',
+    '  The program did not use the proxy. Make it honour HTTP_PROXY and HTTPS_PROXY, and allow the host by its name in the policy.',
+  ]);
+  t.is(report.at(-1), 'and 6 more destinations');
+  for (const line of report) t.regex(line, /^[\x20-\x7e…]{1,1200}$/);
 });

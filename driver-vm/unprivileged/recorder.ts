@@ -1,57 +1,48 @@
 import { constants } from 'node:os';
 import { isTapwardenError } from '../../base/index.ts';
-import type { DeniedPacketFact, Fact, FenceCounts } from '../../channel/index.ts';
+import type { Fact, FenceCounts } from '../../channel/index.ts';
 import {
-  type AggregateReason,
   checkEvent,
   connectAllowed,
   connectDenied,
   connectFailed,
   deepFreeze,
-  deniedAggregate,
-  deniedPacket,
   type EventBody,
   type EventContext,
   type EventDraft,
+  EventSummary,
   eventsDropped,
   execExited,
   execLaunched,
   fenceUnlogged,
   type JsonlWriter,
+  logReaderRestarted,
+  renderBrief,
   sandboxStarted,
   sandboxStopped,
   telemetryGap,
 } from '../../ocsf/index.ts';
 import { clientGoneStatus, type Outcome } from '../../proxy/index.ts';
-import type { ExecRequest, RunSummary } from '../shared/ipc.ts';
-import { originInput } from './packet-origin.ts';
+import { type ExecRequest, reportLimits } from '../shared/ipc.ts';
+import { incompleteReasons, type RecordSummary } from './completeness.ts';
+import { BudgetLeft, defaultBudget, type EventBudget } from './event-budget.ts';
+import { type RefusedContext, RefusedPackets } from './refused-packets.ts';
+import { theExec } from './stdio.ts';
 
 /** What a recorder writes to, and how it tells the time: epoch milliseconds. */
 export type RecorderOptions = {
   readonly context: EventContext;
   readonly log: JsonlWriter;
-  readonly accelerator: 'kvm' | 'tcg';
+  readonly accelerator: 'kvm' | 'tcg' | null;
+  /** The workload's uid in the kernel's records. */
+  readonly workloadUid: number;
   readonly now: () => number;
   /** Events of the guest a second, and at once; the rest is counted, by the fence and here. @default {@link defaultBudget} */
   readonly budget?: EventBudget;
 };
 
-/** What a recorder knows of the record; the rest is known when the log is closed. */
-export type RecordSummary = Omit<RunSummary, 'unwritten' | 'problem'>;
-
-/** How many events one sandbox may write of what its guest says. */
-export type EventBudget = { readonly perSecond: number; readonly atOnce: number };
-
-/** The budget of a sandbox. */
-export const defaultBudget: EventBudget = { perSecond: 5000, atOnce: 50_000 };
-
-/** Distinct attempts that are told apart at the most, so that a scan does not eat the memory of this process. */
-const maxAttempts = 100_000;
-
-/** Frozen, as the context is, so that what follows from it is worked out once. */
-const refuseRule = Object.freeze({ name: 'refuse', comment: 'everything but the proxy is refused' });
-
-const workload = { uid: 1000, name: 'workload' } as const;
+/** Destinations that the report at the end of a run tells of; the log has them all. */
+const reportedDestinations = 5;
 
 /**
  * Turns what the guest and the gateway saw into events, and keeps the counts of the run.
@@ -61,37 +52,48 @@ const workload = { uid: 1000, name: 'workload' } as const;
  */
 export class Recorder {
   readonly #options: RecorderOptions;
-  readonly #attempts = new Set<string>();
-  readonly #recorded = { tcp: 0, udp: 0, other: 0 };
+  readonly #refused: RefusedPackets;
+  readonly #tried = new EventSummary();
   #context: EventContext;
   #allowed = 0;
   #deniedRequests = 0;
   #counts: FenceCounts | null | undefined;
-  #aggregated = 0;
   /** Facts other than packets that were beyond the budget. */
   #withheld = 0;
+  /** Facts of any kind that were. */
+  #beyondBudget = 0;
+  /** Records of the guest's kernel log that were never read. */
+  #gaps = 0;
+  #logging = true;
+  #marks = true;
   /** Events that were not valid, and went out inside another. */
   #invalid = 0;
-  #gap = false;
-  #unlogged = false;
+  /** Events that the log did not take. */
+  #dropped = 0;
   #exec: ExecRequest | undefined;
   #startedAt = 0;
-  #tokens: { readonly left: number; readonly at: number };
+  readonly #budget: BudgetLeft;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
     this.#context = deepFreeze(structuredClone(options.context));
     this.#startedAt = options.now();
-    this.#tokens = { left: (options.budget ?? defaultBudget).atOnce, at: this.#startedAt };
+    this.#refused = new RefusedPackets(this.#startedAt, (event) => this.#append(event));
+    this.#budget = new BudgetLeft(options.budget ?? defaultBudget, this.#startedAt);
   }
 
-  /** The guest is up and its fence stands. `logging` is false where the caller accepted refusals that nobody sees. */
-  started(kernelRelease: string, logging: boolean): void {
+  /**
+   * The guest is up and its fence stands. `logging` is false where the caller accepted refusals that nobody sees; `marks`
+   * where the kernel does not tell which exec a packet is of.
+   */
+  started(kernelRelease: string, { logging, marks }: { readonly logging: boolean; readonly marks: boolean }): void {
     const { accelerator, now } = this.#options;
     this.#context = deepFreeze({ ...this.#context, kernelRelease });
-    this.#append(sandboxStarted(this.#context, { time: now(), accelerator }));
+    const attribution = marks ? 'exec-mark' : 'uid';
+    this.#append(sandboxStarted(this.#context, { time: now(), accelerator, attribution }));
+    this.#marks = marks;
     if (logging) return;
-    this.#unlogged = true;
+    this.#logging = false;
     this.#append(fenceUnlogged(this.#context, { time: now(), reason: "the guest's kernel has no log support" }));
   }
 
@@ -118,8 +120,11 @@ export class Recorder {
    * guest's counters, and what is no packet is counted here.
    */
   fact(fact: Fact): void {
-    if (!this.#withinBudget()) {
+    if (fact.kind === 'denied-packets') return this.#groups(fact);
+    if (!this.#budget.take(this.#options.now())) {
+      if (fact.kind === 'gap') this.#gaps += fact.missing;
       if (fact.kind !== 'denied-packet') this.#withheld += 1;
+      this.#beyondBudget += 1;
       return;
     }
     try {
@@ -168,13 +173,12 @@ export class Recorder {
   counts(counts: FenceCounts | null): void {
     this.#counts = counts;
     if (counts === null) return;
-    this.#aggregate(counts.deniedTcp - this.#recorded.tcp, counts, 6);
-    this.#aggregate(counts.deniedUdp - this.#recorded.udp, counts, 17);
-    this.#aggregate(counts.deniedOther - this.#recorded.other, counts, undefined);
+    this.#refused.remainder(counts, this.#run());
   }
 
   /** Says that the log has not taken so many events, now that it takes them again. */
   dropped(count: number): void {
+    this.#dropped += count;
     this.#append(eventsDropped(this.#context, { time: this.#options.now(), dropped: count }));
   }
 
@@ -185,6 +189,7 @@ export class Recorder {
       sandboxStopped(this.#context, {
         time: this.#options.now(),
         accelerator: this.#options.accelerator,
+        incomplete: summary.incomplete,
         counts: {
           allowed: summary.allowed,
           denied: summary.denied,
@@ -198,32 +203,48 @@ export class Recorder {
       }),
     );
     // The event that was just written is one of them.
-    return { ...summary, invalid: this.#invalid };
+    return { ...summary, invalid: this.#invalid, report: this.#report() };
   }
 
-  #summary(): RecordSummary {
-    const recorded = this.#recorded.tcp + this.#recorded.udp + this.#recorded.other;
+  /** What was refused, for a person, in lines that are safe to print. */
+  #report(): readonly string[] {
+    const lines = renderBrief(this.#tried.summary(), { limit: reportedDestinations });
+    return lines.slice(0, reportLimits.lines).map((line) => line.slice(0, reportLimits.characters));
+  }
+
+  #summary(): Omit<RecordSummary, 'report'> {
     const counts = this.#counts;
     const known = counts !== null && counts !== undefined;
+    const incomplete = incompleteReasons({
+      counts,
+      gaps: this.#gaps,
+      logging: this.#logging,
+      ran: this.#exec !== undefined,
+      beyondBudget: this.#beyondBudget,
+      dropped: this.#dropped,
+      unaccounted: this.#refused.unaccounted,
+    });
     return {
+      complete: incomplete.length === 0,
+      incomplete,
       allowed: this.#allowed,
-      denied: known ? counts.deniedTcp + counts.deniedUdp + counts.deniedOther : recorded,
+      denied: known ? counts.deniedTcp + counts.deniedUdp + counts.deniedOther : this.#refused.recorded,
       deniedRequests: this.#deniedRequests,
-      attempts: this.#attempts.size,
+      attempts: this.#refused.attempts,
       invalid: this.#invalid,
       // Without counters nobody knows how many packets the log did not tell of; without a workload there were none.
       lost: known
-        ? this.#aggregated + this.#withheld
-        : counts === undefined && this.#exec === undefined && !this.#gap
+        ? this.#refused.aggregated + this.#withheld
+        : counts === undefined && this.#exec === undefined && this.#gaps === 0
           ? 0
           : null,
     };
   }
 
-  #fact(fact: Fact): void {
+  #fact(fact: Exclude<Fact, { kind: 'denied-packets' }>): void {
     switch (fact.kind) {
       case 'denied-packet':
-        return this.#packet(fact);
+        return this.#refused.packet(fact, this.#run());
       case 'denied-request':
         this.#append(
           connectDenied(this.#context, {
@@ -242,74 +263,41 @@ export class Recorder {
         this.#deniedRequests += 1;
         return;
       case 'gap':
-        this.#gap = true;
+        this.#gaps += fact.missing;
         return this.#append(telemetryGap(this.#context, { ...fact, time: this.#options.now(), source: '/dev/kmsg' }));
+      case 'restart':
+        return this.#append(
+          logReaderRestarted(this.#context, { ...fact, time: this.#options.now(), source: '/dev/kmsg' }),
+        );
     }
   }
 
-  #packet(fact: DeniedPacketFact): void {
-    this.#append(
-      deniedPacket(this.#context, {
-        time: this.#options.now(),
-        originalTime: fact.monotonic,
-        protocol: fact.protocol,
-        source: { ip: fact.source, port: fact.sourcePort ?? undefined },
-        destination: { ip: fact.destination, port: fact.destinationPort ?? undefined },
-        interfaceOut: fact.interfaceOut,
-        length: fact.length,
-        uid: fact.uid ?? undefined,
-        gid: fact.gid ?? undefined,
-        mark: fact.mark ?? undefined,
-        tcpFlags: fact.tcpFlags ?? undefined,
-        icmp: fact.icmp ?? undefined,
-        sequence: fact.sequence,
-        rawLine: fact.raw,
-        origin: originInput(fact.origin),
-        rule: refuseRule,
-        verdict: fact.protocol === 6 ? 'tcp-reset' : 'icmpx-admin-prohibited',
-      }),
-    );
-    this.#recorded[kindOf(fact.protocol)] += 1;
-    if (this.#attempts.size < maxAttempts) {
-      this.#attempts.add(`${fact.destination} ${fact.protocol} ${fact.destinationPort ?? ''}`);
+  #groups({ groups, sinceMs }: Extract<Fact, { kind: 'denied-packets' }>): void {
+    for (const group of groups) {
+      const within = this.#budget.take(this.#options.now());
+      if (!within) this.#beyondBudget += 1;
+      else this.#refused.group(group, sinceMs, this.#run());
     }
   }
 
-  #aggregate(missing: number, counts: FenceCounts, protocol: number | undefined): void {
-    if (missing <= 0) return;
-    const reason: AggregateReason = this.#gap ? 'records-lost' : counts.unlogged > 0 ? 'log-limit' : 'unknown';
-    this.#aggregated += missing;
-    this.#recorded[protocol === undefined ? 'other' : kindOf(protocol)] += missing;
-    this.#append(
-      deniedAggregate(this.#context, {
-        startTime: this.#startedAt,
-        endTime: this.#options.now(),
-        count: missing,
-        ...(protocol === undefined ? {} : { protocol }),
-        source: { ip: '10.200.0.2' },
-        reason,
-      }),
-    );
-  }
-
-  #withinBudget(): boolean {
-    const { perSecond, atOnce } = this.#options.budget ?? defaultBudget;
-    const now = this.#options.now();
-    // A clock that was set back earns nothing, and takes nothing.
-    const earned = (Math.max(0, now - this.#tokens.at) / 1000) * perSecond;
-    const left = Math.min(atOnce, this.#tokens.left + earned);
-    const within = left >= 1;
-    this.#tokens = { left: within ? left - 1 : left, at: now };
-    return within;
+  #run(): RefusedContext {
+    return {
+      context: this.#context,
+      now: this.#options.now(),
+      exec: this.#marks && this.#exec !== undefined ? theExec : undefined,
+      logging: this.#logging,
+      gaps: this.#gaps > 0,
+      beyondBudget: this.#beyondBudget,
+    };
   }
 
   #execInput(exec: ExecRequest) {
     return {
       time: this.#options.now(),
-      execId: '1',
+      execId: String(theExec),
       argv: exec.argv,
       workdir: exec.workdir ?? '/home/workload',
-      user: workload,
+      user: { uid: this.#options.workloadUid, name: 'workload' },
     };
   }
 
@@ -317,14 +305,9 @@ export class Recorder {
   #append<Draft extends EventDraft>(given: EventBody<Draft>): void {
     const { body, errors } = checkEvent(given as EventBody<EventDraft>, this.#context, this.#options.now());
     if (errors.length > 0) this.#invalid += 1;
+    this.#tried.add(body);
     this.#options.log.append(body);
   }
-}
-
-/** The counter of the fence that a protocol is counted in. */
-function kindOf(protocol: number): 'tcp' | 'udp' | 'other' {
-  if (protocol === 6) return 'tcp';
-  return protocol === 17 || protocol === 136 ? 'udp' : 'other';
 }
 
 function signalName(signal: number): string {

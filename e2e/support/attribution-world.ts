@@ -10,8 +10,9 @@ import {
 } from '../../supervisor/attribution/attribution.ts';
 import { LogMarker } from '../../supervisor/attribution/log-marker.ts';
 import { monotonicMs } from '../../supervisor/attribution/monotonic.ts';
-import { fenceRuleset } from '../../supervisor/fence.ts';
+import { type ExecMarks, fenceRuleset } from '../../supervisor/fence.ts';
 import { Monitor } from '../../supervisor/monitor.ts';
+import { makeExecCgroups } from './exec-cgroups.ts';
 import { readLogSwitch, setLogSwitch } from './log-switch.ts';
 import { makeScratchNamespace, type ScratchNamespace } from './scratch-namespace.ts';
 
@@ -20,8 +21,7 @@ export type Told = { readonly fact: DeniedPacketFact; readonly origin: Origin };
 
 /**
  * A network namespace with a fence that refuses and logs all but loopback, and attribution that watches it. The mark of a
- * packet is that of the exec in which its socket was made, as in a guest; here it follows from the user, of which each
- * exec has one.
+ * packet is that of the exec in whose cgroup its socket was made, as in a guest; beside that each exec has a user of its own.
  */
 export type AttributionWorld = {
   readonly scratch: ScratchNamespace;
@@ -61,7 +61,8 @@ export async function makeAttributionWorld(options: Partial<AttributionOptions> 
     },
   });
   await setLogSwitch('1');
-  await makeNetwork(scratch, tag);
+  const cgroups = await makeExecCgroups(3);
+  await makeNetwork(scratch, tag, cgroups.marks);
   await monitor.settle();
   const attribution = await openAttribution({
     ids: testIds,
@@ -76,6 +77,7 @@ export async function makeAttributionWorld(options: Partial<AttributionOptions> 
     const own = id ? `echo ${testIds.first + exec} >/proc/self/loginuid && ` : '';
     const child = start(
       [
+        ...(cgroups.enter(exec) as readonly ['sh']),
         'nsenter',
         `--target=${scratch.pid}`,
         '--net',
@@ -119,13 +121,14 @@ export async function makeAttributionWorld(options: Partial<AttributionOptions> 
       await attribution.close();
       await monitor.stop();
       await scratch.close();
+      await cgroups.close();
       if (found !== undefined) await setLogSwitch(found);
     },
   };
 }
 
-/** A namespace like a workload's: one link, default routes by it, the fence of the product, and the marks. */
-async function makeNetwork(scratch: ScratchNamespace, tag: string): Promise<void> {
+/** A namespace like a workload's: one link, default routes by it, and the fence of the product. */
+async function makeNetwork(scratch: ScratchNamespace, tag: string, marks: ExecMarks): Promise<void> {
   const n = workloadNet;
   const script = `
     for scope in all default; do
@@ -144,24 +147,6 @@ async function makeNetwork(scratch: ScratchNamespace, tag: string): Promise<void
     ip route add default via ${n.supervisorIp4}
     ip -6 route add default via ${n.supervisorIp6}`;
   await scratch.run(['sh', '-euc', script]);
-  await applyRuleset({ run: scratch.run }, fenceRuleset({ tag, direct: [], log: true }));
-  await applyRuleset(
-    { run: scratch.run },
-    {
-      table: { family: 'inet', name: 'tw_marks' },
-      counters: [],
-      sets: [],
-      chains: [
-        {
-          name: 'output',
-          // Before the fence.
-          hook: { type: 'filter', hook: 'output', priority: -10, policy: 'accept' },
-          rules: [1, 2, 3].map((exec) => ({
-            body: `meta skuid ${uidOfExec(exec)} meta mark set ${exec}`,
-            comment: 'test',
-          })),
-        },
-      ],
-    },
-  );
+  const fence = { tag, direct: [], log: true, account: true, execs: marks, generation: 'a' } as const;
+  await applyRuleset({ run: scratch.run }, fenceRuleset(fence));
 }

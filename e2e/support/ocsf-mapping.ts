@@ -95,14 +95,19 @@ export const mappedEvents: readonly MappedEvent[] = [
   },
   {
     code: 'egress-denied-aggregate',
-    when: 'At the end of a run, counters tell of refused packets that no line told of. The sum of `count` over both codes (1 where it is absent) is the number of packets refused.',
+    when: 'The fence counted refused packets of which no line told: by exec, destination and port while the run goes on, or by kind at its end. The sum of `count` over both codes (1 where it is absent) is the number of packets refused.',
     sample: 'denied-aggregate',
     fields: {
       ...packet,
       count: 'packets, where there are more than one',
       'start_time, end_time, duration': 'the window in which they were refused; `time` is its start',
+      'dst_endpoint.*':
+        'where to, when they were counted by it; no port where the protocol has none, or it is not known',
+      'firewall_rule.*': 'the rule of the fence that refused',
+      'attacks.*': 'the technique that one such packet would be, were it malicious: of few destinations only',
       'unmapped.aggregation.*': 'why they have no event of their own, and the window',
-      'unmapped.origin.*': 'that nobody is known to have sent them',
+      'unmapped.origin.*': 'that the process is not known',
+      'unmapped.exec.id': 'the exec that they were counted by',
     },
   },
   {
@@ -137,23 +142,28 @@ export const mappedEvents: readonly MappedEvent[] = [
   },
   {
     code: 'sandbox-started',
-    when: 'The guest has reported, and its fence stands.',
+    when: 'The guest, or the supervisor of a jail, has reported, and its fence stands. That there is no virtual machine stands in the message too.',
     sample: 'sandbox-started',
     fields: {
       'app.*': 'tapwarden',
+      'unmapped.isolation': '`vm`; or `jail`, which has no virtual machine around it, and no accelerator',
       'unmapped.accelerator': '`kvm`, or `tcg` for emulation',
       'unmapped.image.*': 'the image of the workload',
+      'unmapped.attribution':
+        'by what it is known whose a refused packet is: `exec-mark`, which was tried with a packet, or `uid` where the kernel cannot',
     },
   },
   {
     code: 'sandbox-stopped',
-    when: 'The VM is gone: the last event of a run.',
+    when: 'The VM, or the supervisor of a jail, is gone: the last event of a run.',
     sample: 'sandbox-stopped',
     fields: {
       'app.*': 'tapwarden',
+      'unmapped.isolation': '`vm`; or `jail`, which has no virtual machine around it, and no accelerator',
       'unmapped.accelerator': '`kvm`, or `tcg` for emulation',
       'unmapped.image.*': 'the image of the workload',
       'unmapped.reason': 'why it stopped',
+      'unmapped.incomplete': 'why the record may not tell of every attempt, a code and what happened for each',
       'unmapped.counts.*':
         'requests allowed, packets denied, distinct attempts among them, packets without an event of their own (`lost`, absent where nobody knows), events that were not valid',
       'unmapped.complete': 'whether the record tells of every attempt',
@@ -172,6 +182,16 @@ export const mappedEvents: readonly MappedEvent[] = [
     fields: {
       'log_name, log_provider': 'the log that has the gap, and who writes it',
       'unmapped.loss.*': 'how many records are missing, and the numbers of the first and the last',
+    },
+  },
+  {
+    code: 'log-reader-restarted',
+    when: "The reader of the guest's kernel log ended, by an overrun or by force, and another one went on.",
+    sample: 'log-reader-restarted',
+    fields: {
+      'log_name, log_provider': 'the log that is read, and who writes it',
+      'unmapped.restart.*':
+        'the numbers of the last record before and the first after, how many are missing between, and for how long nobody read',
     },
   },
   {

@@ -14,6 +14,7 @@ import {
   execExited,
   execLaunched,
   fenceUnlogged,
+  logReaderRestarted,
   sandboxStarted,
   sandboxStopped,
   telemetryGap,
@@ -42,6 +43,16 @@ export const bare: EventContext = {
   runId: context.runId,
   hostname: 'a',
   hypervisor: 'qemu',
+  policy: context.policy,
+};
+/** A sandbox without a virtual machine. */
+export const jailContext: EventContext = {
+  ocsfVersion: bare.ocsfVersion,
+  productVersion: bare.productVersion,
+  logName: bare.logName,
+  sandboxId: 'a',
+  runId: context.runId,
+  hostname: 'host1',
   policy: context.policy,
 };
 /** Epoch milliseconds of every sample. */
@@ -169,6 +180,17 @@ export const samples: Readonly<Record<string, EventBody>> = {
     count: 1,
     source: { ip: 'fd00::2' },
   }),
+  'denied-aggregate-destination': deniedAggregate(context, {
+    startTime: time,
+    endTime: time + 1000,
+    count: 1000,
+    protocol: 132,
+    source: { ip: 'fd00::2' },
+    destination: { ip: '2001:db8::1', port: 3868 },
+    exec: { id: '1' },
+    reason: 'unlogged',
+    rule: { name: 'refuse' },
+  }),
   'connect-allowed': connectAllowed(context, {
     ...request,
     status: 200,
@@ -223,17 +245,32 @@ export const samples: Readonly<Record<string, EventBody>> = {
   'exec-launched-empty': execLaunched(bare, { ...command, argv: [] }),
   'exec-exited': execExited(context, { ...command, end: { kind: 'exited', exitCode: 3 } }),
   'exec-signaled': execExited(context, { ...command, end: { kind: 'signaled', signal: 'SIGKILL' } }),
-  'sandbox-started': sandboxStarted(context, { time, accelerator: 'kvm' }),
-  'sandbox-stopped': sandboxStopped(context, { time, accelerator: 'kvm', counts, reason: 'the command ended' }),
+  'sandbox-started': sandboxStarted(context, { time, accelerator: 'kvm', attribution: 'exec-mark' }),
+  'sandbox-stopped': sandboxStopped(context, {
+    time,
+    accelerator: 'kvm',
+    counts,
+    incomplete: [],
+    reason: 'the command ended',
+  }),
+  'sandbox-started-jail': sandboxStarted(jailContext, { time, accelerator: null }),
   'sandbox-stopped-lossy': sandboxStopped(bare, {
     time,
     accelerator: 'tcg',
     counts: { ...counts, lost: 15 },
+    incomplete: ['log-gap: 15 records', hostile],
     reason: 'the guest panicked',
     failed: true,
   }),
   'fence-unlogged': fenceUnlogged(context, { time, reason: 'the kernel has no nf_log_all_netns' }),
   'telemetry-gap': telemetryGap(context, { time, missing: 15, first: 4320, last: 4334, source: '/dev/kmsg' }),
+  'log-reader-restarted': logReaderRestarted(context, {
+    time,
+    last: 4319,
+    next: 4335,
+    downMs: 12,
+    source: '/dev/kmsg',
+  }),
   'events-dropped': eventsDropped(context, { time, dropped: 4000 }),
   'event-invalid': checkEvent(
     { ...deniedPacket(context, tcp), dst_endpoint: { ip: '203.0.113.10', port: 70_000 } },

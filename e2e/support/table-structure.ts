@@ -25,9 +25,9 @@ function expected(ruleset: Ruleset): Structure {
   return {
     counters: ruleset.counters.toSorted(),
     sets: Object.fromEntries(
-      ruleset.sets.map(({ name, type, size, timeoutS }) => [
+      ruleset.sets.map(({ name, type, data, size, timeoutS }) => [
         name,
-        { type: type.split(' . '), size, timeout: timeoutS },
+        { type: type.split(' . '), data, size, timeout: timeoutS },
       ]),
     ),
     chains: Object.fromEntries(
@@ -58,9 +58,9 @@ function structureOf(objects: readonly NftObject[]): Structure {
       .map((counter) => String(counter['name']))
       .toSorted(),
     sets: Object.fromEntries(
-      pick('set').map((set) => [
+      [...pick('set'), ...pick('map')].map((set) => [
         String(set['name']),
-        { type: [set['type']].flat(), size: set['size'], timeout: set['timeout'] },
+        { type: [set['type']].flat(), data: set['map'], size: set['size'], timeout: set['timeout'] },
       ]),
     ),
     chains: Object.fromEntries(

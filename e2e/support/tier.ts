@@ -10,6 +10,13 @@ export function whyNoGuests(): string | undefined {
   return undefined;
 }
 
+/** Why commands cannot be run in jails here, in words, or `undefined` when they can. */
+export function whyNoJails(): string | undefined {
+  if (process.geteuid?.() !== 0) return 'not root';
+  const missing = ['nft', 'ip', 'bwrap', 'nsenter', 'unshare', 'setpriv'].filter((name) => !isInstalled(name));
+  return missing.length > 0 ? `not installed: ${missing.join(', ')}` : undefined;
+}
+
 /** Whether `REQUIRE`, a list as in `kernel,vm`, says that tests of the tier may not be skipped. */
 export function isRequired(tier: string): boolean {
   return (process.env['REQUIRE'] ?? '').split(',').includes(tier);

@@ -68,8 +68,15 @@ export function wordsOf(line: string): readonly string[] {
 function holdsAt(word: string, version: SchemaVersion): boolean {
   const found = /([+-])(\d+\.\d+)$/.exec(word);
   if (found === null) return true;
-  const since = version.localeCompare(`${found[2]}.0`, 'en', { numeric: true }) >= 0;
+  // Not by the locale's order of numbers, which takes longer to load than all of the schema takes to read.
+  const since = releaseOf(version) >= releaseOf(found[2] ?? '');
   return found[1] === '+' ? since : !since;
+}
+
+/** `1.8.0` as 1008. */
+function releaseOf(version: string): number {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return 1000 * major + minor;
 }
 
 function parseAttribute(word: string): AttributeNote {

@@ -6,6 +6,8 @@ import { type Attribute, isObjectName, type Members, membersOfObject } from '../
 import type { SchemaVersion } from '../schema/versions.ts';
 import { forms } from './forms.ts';
 import { checkFreeForm } from './free-form.ts';
+import { type Example, exampleOf, isLike } from './likeness.ts';
+import { isPlain } from './plain.ts';
 import { maxDepth, reportError, reportWarning, shown, spend, type Walk } from './problem.ts';
 
 /** Checks the value that stands at `key` of the object being looked at. */
@@ -21,6 +23,8 @@ export type CompiledMembers = {
   /** What a profile requires, where the event lists it. */
   readonly requiredByProfile: readonly Attribute[];
   readonly constraints: readonly Constraint[];
+  /** Valid ones that were met, of which others may be like. */
+  readonly examples: Example[];
 };
 
 /** An object, made ready, and those parts of events that were sealed as valid ones. */
@@ -29,9 +33,12 @@ export type CompiledObject = CompiledMembers & {
   sealed: WeakMap<object, number> | undefined;
 };
 
-type CompiledAttribute = {
+/** An attribute as events are held against it. */
+export type CompiledAttribute = {
   readonly check: Check;
   readonly isRequired: boolean;
+  /** Whether it is judged together with another one: an id with its caption, or a caption. */
+  readonly isPaired: boolean;
   /** The bit of the profile that it belongs to, or 0. */
   readonly profile: number;
   readonly facts: Attribute;
@@ -62,20 +69,41 @@ export function createObjectSource(version: SchemaVersion): ObjectSource {
 export function compileMembers(members: Members, version: SchemaVersion, source: ObjectSource): CompiledMembers {
   const all = [...members.attributes.values()];
   const unprofiled = all.filter(({ profile }) => profile === undefined);
+  const captions = new Set(all.map(({ sibling }) => sibling));
+  const compile = (facts: Attribute): CompiledAttribute =>
+    compileAttribute(facts, facts.sibling !== undefined || captions.has(facts.name), source);
   return {
     title: `${members.name} ${version}`,
-    attributes: new Map(all.map((attribute) => [attribute.name, compileAttribute(attribute, source)])),
+    attributes: new Map(all.map((attribute) => [attribute.name, compile(attribute)])),
     required: unprofiled.filter(({ requirement }) => requirement === 'required').map(({ name }) => name),
     recommended: all.filter(({ requirement }) => requirement === 'recommended'),
     requiredByProfile: all.filter(({ requirement, profile }) => requirement === 'required' && profile !== undefined),
     constraints: members.constraints,
+    examples: [],
   };
 }
 
-/** Checks the attributes of an object that is being looked at. */
+/** Checks the attributes of an object that is being looked at: those alone, where it can, in which it is no example. */
 export function checkMembers(compiled: CompiledMembers, value: object, walk: Walk): void {
+  if (walk.wantsWarnings) return checkAll(compiled, value, walk);
+  for (const example of compiled.examples) if (isLike(example, value, walk)) return;
+  const { errors, usedProfiles } = walk;
+  const before = errors.length;
+  walk.usedProfiles = 0;
+  checkAll(compiled, value, walk);
+  if (errors.length === before && compiled.examples.length < examplesAtMost) {
+    const example = exampleOf(compiled, value, walk);
+    if (example !== undefined) compiled.examples.push(example);
+  }
+  walk.usedProfiles |= usedProfiles;
+}
+
+/** Objects of one name differ in their keys a little, and in their ids. */
+const examplesAtMost = 12;
+
+function checkAll(compiled: CompiledMembers, value: object, walk: Walk): void {
   // What JSON would write: what an object inherits is none of it.
-  const own = (Object.getPrototypeOf(value) === Object.prototype ? value : { ...value }) as Record<string, unknown>;
+  const own = (isPlain(value) ? value : { ...value }) as Record<string, unknown>;
   let required = 0;
   // The engine finds a value by the key of this loop faster than by a key of Object.keys.
   for (const key in own) {
@@ -131,10 +159,10 @@ function bitOf({ profile }: Attribute): number {
   return profile === undefined ? 0 : (profileBits.get(profile) ?? 0);
 }
 
-function compileAttribute(facts: Attribute, source: ObjectSource): CompiledAttribute {
+function compileAttribute(facts: Attribute, isPaired: boolean, source: ObjectSource): CompiledAttribute {
   const check = compileType(facts, source);
   const isRequired = facts.requirement === 'required' && facts.profile === undefined;
-  return { check: facts.isList ? listOf(check) : check, isRequired, profile: bitOf(facts), facts };
+  return { check: facts.isList ? listOf(check) : check, isRequired, isPaired, profile: bitOf(facts), facts };
 }
 
 function listOf(check: Check): Check {
@@ -158,7 +186,13 @@ function listOf(check: Check): Check {
 
 function compileType({ type, values }: Attribute, source: ObjectSource): Check {
   if (type === 'object') return checkAnyObject;
-  if (isObjectName(type)) return (value, key, walk) => checkObject(source(type), value, key, walk);
+  if (isObjectName(type)) {
+    let compiled: CompiledObject | undefined;
+    return (value, key, walk) => {
+      compiled ??= source(type);
+      checkObject(compiled, value, key, walk);
+    };
+  }
   const facts: DataType = dataTypes[type];
   if (values !== undefined) return enumCheck(values, scalarCheck(facts));
   return scalarCheck(facts);

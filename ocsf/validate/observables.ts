@@ -1,4 +1,5 @@
 import { objectObservables } from '../schema/enums.ts';
+import { isPlain } from './plain.ts';
 import { reportError, reportWarning, shown, spend, type Walk } from './problem.ts';
 
 /**
@@ -38,7 +39,12 @@ function checkObservable(event: object, observable: Observable, walk: Walk): voi
   }
 }
 
-type Step = { readonly name: string; readonly index?: number };
+type Step = {
+  readonly name: string;
+  readonly index: number | undefined;
+  /** Whether every object inherits something of this name, as of `constructor`. */
+  readonly isInherited: boolean;
+};
 
 /** The paths that most events name, parted. They are few, and of the others the first are kept. */
 const parted = new Map<string, readonly Step[]>();
@@ -56,9 +62,8 @@ function stepsOf(path: string): readonly Step[] {
 /** A path that is malformed has a step that no object has. */
 function partPath(path: string): readonly Step[] {
   return path.split('.').map((text) => {
-    if (!text.endsWith(']')) return { name: text };
     const [, name = text, index = ''] = /^([^[\]]+)\[(\d{0,9})\]$/.exec(text) ?? [];
-    return index === '' ? { name } : { name, index: Number(index) };
+    return { name, index: index === '' ? undefined : Number(index), isInherited: name in Object.prototype };
   });
 }
 
@@ -74,8 +79,9 @@ function collect(value: unknown, steps: readonly Step[], at: number, found: unkn
     if (value !== null && value !== undefined) found.push(value);
     return;
   }
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step.name)) return;
-  const part: unknown = Reflect.get(value, step.name);
+  if (typeof value !== 'object' || value === null) return;
+  if ((step.isInherited || !isPlain(value)) && !Object.hasOwn(value, step.name)) return;
+  const part: unknown = (value as Readonly<Record<string, unknown>>)[step.name];
   if (step.index === undefined) collect(part, steps, at + 1, found, walk);
   else if (Array.isArray(part)) collect(part[step.index], steps, at + 1, found, walk);
 }

@@ -43,6 +43,7 @@ for (const [uid, event] of byClass) {
     t.true(breaks.length >= 60);
     for (const { path, rule, event: broken } of breaks) {
       const { errors } = validateEvent(broken);
+      t.deepEqual(errorsAfter(event, broken), errors, `${rule} at ${path}, after the valid one`);
       const found = errors.some((error) => error.path === path && error.rule === rule);
       t.true(found, `${rule} at ${path}: ${JSON.stringify(errors.slice(0, 3))}`);
     }
@@ -72,8 +73,15 @@ for (const version of ['1.7.0', '1.8.0'] as const) {
   }
 }
 
+/** The errors of a broken event when a valid one has gone before, with which the validator then compares it. */
+function errorsAfter(valid: Parts, broken: Json) {
+  for (const event of [valid, plain(valid)]) validateEvent(event, { warnings: false });
+  return validateEvent(broken, { warnings: false }).errors;
+}
+
 function compare(t: ExecutionContext, event: Parts): void {
   const ours = validateEvent(event).errors;
+  t.deepEqual(validateEvent(event, { warnings: false }).errors, ours);
   const theirs = validateBySchema(event);
   if (theirs.length > 0) {
     if (ours.length === 0) t.fail(`only the schema refuses: ${theirs.slice(0, 2).join('; ')}`);

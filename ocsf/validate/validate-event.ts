@@ -15,6 +15,7 @@ import {
 } from './compile.ts';
 import { checkAggregate, checkType } from './event-rules.ts';
 import { checkObservables } from './observables.ts';
+import { isPlain } from './plain.ts';
 import { type Findings, reportError, reportWarning, shown, startWalk, type Walk } from './problem.ts';
 
 /** How an event is validated. */
@@ -98,8 +99,10 @@ function refuse(rule: 'object' | 'class' | 'version', path: string, value: unkno
   return { errors: walk.errors, warnings: [] };
 }
 
-function ownOf(value: unknown, key: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined;
+/** `key` is none that every object inherits. */
+function ownOf(value: unknown, key: 'class_uid' | 'metadata' | 'version' | 'profiles' | 'observables'): unknown {
+  if (typeof value !== 'object' || value === null) return undefined;
+  return isPlain(value) || Object.hasOwn(value, key) ? (value as Readonly<Record<string, unknown>>)[key] : undefined;
 }
 
 function profilesIn(listed: unknown): number {

@@ -1,0 +1,22 @@
+import { getSystemErrorName } from 'node:util';
+import { TapwardenError } from './errors.ts';
+
+/** `SYSLOG_ACTION_SIZE_BUFFER`. Source: syslog(2). */
+const sizeOfBuffer = 10;
+
+/**
+ * The size of the kernel's log in bytes. What is written beyond it overwrites what was not read.
+ *
+ * @throws LOG_UNAVAILABLE when the kernel does not say
+ * Source: klogctl(3).
+ */
+export async function kernelLogBytes(): Promise<number> {
+  const { default: koffi } = await import('koffi');
+  const klogctl = koffi.load(null).func('int klogctl(int action, void *buffer, int length)');
+  const bytes: unknown = klogctl(sizeOfBuffer, null, 0);
+  if (typeof bytes === 'number' && bytes > 0) return bytes;
+  throw new TapwardenError('LOG_UNAVAILABLE', {
+    message: `The kernel does not say how large its log is: ${getSystemErrorName(-koffi.errno())}`,
+    hint: 'It takes CAP_SYSLOG, as root has it.',
+  });
+}

@@ -1,0 +1,104 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Child, type Ended, isTapwardenError, type TapwardenError, type UndoStack } from '../base/index.ts';
+import type { SandboxUsers } from './processes.ts';
+import type { Slot } from './slot.ts';
+import type { Accelerator } from './vmm.ts';
+
+/** What a carrier is given of the sandbox that it is to carry. */
+export type CarrierPlace = {
+  readonly users: SandboxUsers;
+  /** The sandbox's own folder. */
+  readonly folder: string;
+  /** The unix sockets on which the channel process listens. */
+  readonly channelSocket: string;
+  readonly consoleSocket: string;
+};
+
+/** What carries the supervisor of a sandbox: a virtual machine, or the host itself. */
+export type Carrier = {
+  /** How the guest's processor is run; `undefined` where there is no guest. */
+  readonly accelerator: Accelerator | undefined;
+  /** How often it is started when the supervisor does not report. */
+  readonly attempts: number;
+  /** Whether it is started as soon as its slot is there, and waits for the channel by itself. */
+  readonly startsEarly: boolean;
+  /** What the channel process's sockets belong to, beside its own user. */
+  readonly socketGroup: (users: SandboxUsers) => number;
+  /** The workload's uid in the kernel's records. */
+  readonly workloadUid: (users: SandboxUsers) => number;
+  /** Makes the slot, and what else has to be there before the start. A step that half fails is taken back by `undo` too. */
+  readonly prepare: (place: CarrierPlace, undo: UndoStack) => Promise<PreparedCarrier>;
+  /** What the end of that program means: `said` is the end of its standard error. */
+  readonly failure: (ended: Ended, said: string, cause: unknown) => TapwardenError;
+};
+
+/** A carrier whose slot is there. */
+export type PreparedCarrier = {
+  readonly slot: Slot;
+  /** Starts the program that carries the supervisor. Its standard error is a pipe. */
+  readonly start: () => Child;
+  /** Packets that the host's own table dropped, by counter; empty where there is none. */
+  readonly readDrops: () => Promise<Readonly<Record<string, number>>>;
+};
+
+/** The program that carries a supervisor, while it runs. Where there is none, nothing ends and nothing fails. */
+export class CarrierProcess {
+  readonly #carrier: Carrier;
+  #child: Child | undefined;
+  #said = '';
+
+  constructor(carrier: Carrier) {
+    this.#carrier = carrier;
+  }
+
+  get started(): boolean {
+    return this.#child !== undefined;
+  }
+
+  start(prepared: PreparedCarrier): void {
+    this.#said = '';
+    const child = prepared.start();
+    child.process.stderr?.on('data', (piece: Buffer) => {
+      this.#said = (this.#said + piece.toString('utf8')).slice(-2000);
+    });
+    this.#child = child;
+  }
+
+  async end(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    child.process.kill('SIGKILL');
+    await child.ended;
+    this.#child = undefined;
+  }
+
+  /**
+   * The result of a step, or the failure of a carrier that ended before. `isChannelGone` tells whether the channel process
+   * itself ended, which is then the failure.
+   */
+  async orEnd<T>(step: Promise<T>, isChannelGone: () => boolean): Promise<T> {
+    const child = this.#child;
+    if (child === undefined) return await step;
+    const ended = child.ended.then(async (): Promise<never> => {
+      // What the guest said last may still be on its way, and says more than that it is gone.
+      await sleep(200, undefined, { ref: false });
+      throw await this.#failure(child);
+    });
+    try {
+      return await Promise.race([step, ended]);
+    } catch (error) {
+      // A guest powers off when its host is gone, so the end of the channel process comes before that of the carrier.
+      if (!isTapwardenError(error, 'CHANNEL_CLOSED') || isChannelGone()) throw error;
+      await Promise.race([child.ended, sleep(1000, undefined, { ref: false })]);
+      throw child.process.exitCode === null && child.process.signalCode === null
+        ? error
+        : await this.#failure(child, error);
+    } finally {
+      ended.catch(() => undefined);
+    }
+  }
+
+  async #failure(child: Child, cause?: unknown): Promise<TapwardenError> {
+    return this.#carrier.failure(await child.ended, this.#said.trim(), cause);
+  }
+}

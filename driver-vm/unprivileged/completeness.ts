@@ -1,0 +1,65 @@
+import { escapeText } from '../../base/index.ts';
+import type { FenceCounts } from '../../channel/index.ts';
+import type { RunSummary } from '../shared/ipc.ts';
+
+/** What a recorder knows of the record; the rest is known when the log is closed. */
+export type RecordSummary = Omit<RunSummary, 'unwritten' | 'problem'>;
+
+/** What is known of a run's record. */
+export type RecordState = {
+  /** Records of the guest's kernel log that were overwritten before they were read. */
+  readonly gaps: number;
+  /** Whether the fence logs what it refuses. */
+  readonly logging: boolean;
+  /** Whether a workload ran. */
+  readonly ran: boolean;
+  /** Facts of the guest that were more than one sandbox may tell. */
+  readonly beyondBudget: number;
+  /** Events that the log did not take. */
+  readonly dropped: number;
+  /** Packets that the counters tell of and nothing else, though neither full sets nor the budget explain it. */
+  readonly unaccounted: number;
+  /** The fence's last counters; `null` where they could not be read, `undefined` where the guest never said. */
+  readonly counts: FenceCounts | null | undefined;
+};
+
+/**
+ * Why a run's record may not tell of every attempt, a code and what happened for each; empty when it is complete: no gap
+ * in the kernel log, no full set, no span of time of which something is not known.
+ */
+export function incompleteReasons(state: RecordState): readonly string[] {
+  const { gaps, logging, ran, beyondBudget, dropped, unaccounted, counts } = state;
+  const reasons: string[] = [];
+  if (gaps > 0) reasons.push(`log-gap: ${gaps} records of the kernel log were overwritten before they were read`);
+  if (!logging) reasons.push('unlogged: the fence leaves no log line of what it refuses');
+  if (beyondBudget > 0) reasons.push(`event-budget: ${beyondBudget} facts were more than one sandbox may tell`);
+  if (dropped > 0) reasons.push(unwrittenReason(dropped));
+  if (counts === null) reasons.push('unknown: the counters of the fence could not be read');
+  if (counts === undefined && ran) reasons.push('unknown: the sandbox ended before its counters were read');
+  if (unaccounted > 0) reasons.push(`unknown: ${unaccounted} packets were counted of which nothing else was told`);
+  return [...reasons, ...(counts === null || counts === undefined ? [] : ofCounts(counts))];
+}
+
+/** The summary of a record whose log is closed: only now is it known what of it the disk did not take. */
+export function summaryOfClosed(
+  record: RecordSummary,
+  closed: { readonly unwritten: number; readonly problem: string | null },
+): RunSummary {
+  const { unwritten } = closed;
+  if (unwritten === 0) return { ...record, ...closed };
+  const others = record.incomplete.filter((reason) => !reason.startsWith('unwritten:'));
+  return { ...record, ...closed, complete: false, incomplete: [...others, unwrittenReason(unwritten)] };
+}
+
+function unwrittenReason(events: number): string {
+  return `unwritten: ${events} events are not in the log, because the disk did not take them`;
+}
+
+function ofCounts({ overflow, portsFull, unread, unknown }: FenceCounts): readonly string[] {
+  return [
+    ...(overflow > 0 ? [`overflow: ${overflow} packets found no place in the sets and are counted by kind`] : []),
+    ...(portsFull ? ['overflow: a set of ports was full, and packets beyond are counted without their port'] : []),
+    ...(unread > 0 ? [`log-unread: ${unread} lines of the fence were logged and not read`] : []),
+    ...unknown.map((span) => `unknown: ${escapeText(span, 280)}`),
+  ];
+}

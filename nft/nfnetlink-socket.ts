@@ -1,0 +1,205 @@
+import { constants } from 'node:os';
+// The raw socket alone: the package's index loads much that is not needed, and this runs under emulation.
+import { RawNetlinkSocket } from 'netlink/dist/raw.js';
+import { TapwardenError } from '../base/index.ts';
+import type { TableName } from './model.ts';
+import { encodeMessage, netlinkFlags, netlinkTypes, parseMessages } from './netlink-message.ts';
+import {
+  countersRequest,
+  eachElement,
+  elementsRequest,
+  generationOf,
+  type NfnetlinkRequest,
+  parseCounter,
+  parseTableHandle,
+  tableRequest,
+} from './nfnetlink.ts';
+
+const netfilterProtocol = 12;
+/** The kernel fills a datagram of a dump up to 32 KiB, if the reader has room for it. */
+const datagramBytes = 65_536;
+const maxAttempts = 20;
+
+type Answer = {
+  readonly sequence: number;
+  readonly onPayload: (payload: Buffer) => void;
+  readonly resolve: (interrupted: boolean) => void;
+  readonly reject: (error: Error) => void;
+  interrupted: boolean;
+  generation?: number;
+};
+
+/**
+ * A netlink socket to the nf_tables of the network namespace in which it is opened, and of no other. Questions are
+ * answered one after the other.
+ *
+ * Not exported by this folder's index: it loads a native module, which only those load who use it.
+ */
+export class NfnetlinkSocket {
+  readonly #socket: RawNetlinkSocket;
+  readonly #bufferBytes: number;
+  #sequence = 0;
+  #interruptions = 0;
+  #waiting: Answer | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** `bufferBytes` is the room for one datagram of the kernel, of which tests take a small one. @default 65536 */
+  constructor(options: { readonly bufferBytes?: number } = {}) {
+    this.#bufferBytes = options.bufferBytes ?? datagramBytes;
+    this.#socket = new RawNetlinkSocket(netfilterProtocol, {
+      messagePeeking: false,
+      msgBufferSize: this.#bufferBytes,
+      recvBufferSize: 4 * datagramBytes,
+      sendBufferSize: datagramBytes,
+    });
+    this.#socket.on('message', (datagram) => this.#receive(datagram));
+    this.#socket.on('truncatedMessage', () => this.#fail(new Error('A datagram of the kernel was cut off')));
+    this.#socket.on('error', (error) => this.#fail(error));
+  }
+
+  /**
+   * The handle of a table, by which it is told from one that was made in its place.
+   *
+   * @throws NFT_NOT_FOUND when there is no such table
+   * @throws NOT_ROOT when the process lacks the right to ask (CAP_NET_ADMIN)
+   */
+  async tableHandle(table: TableName): Promise<number> {
+    let handle: number | undefined;
+    await this.#ask(tableRequest(table), `table ${table.family} ${table.name}`, (payload) => {
+      handle = parseTableHandle(payload);
+    });
+    if (handle === undefined) throw unreadable(`The kernel gave no handle for table ${table.name}`);
+    return handle;
+  }
+
+  /**
+   * Packets of the named counters of a table.
+   *
+   * @throws NFT_NOT_FOUND, NOT_ROOT as {@link tableHandle}
+   */
+  async counters(table: TableName): Promise<ReadonlyMap<string, number>> {
+    const counters = new Map<string, number>();
+    await this.#dump(countersRequest(table), `the counters of ${table.name}`, {
+      begin: () => counters.clear(),
+      onPayload: (payload) => {
+        const counter = parseCounter(payload);
+        if (counter !== undefined) counters.set(counter.name, counter.packets);
+      },
+    });
+    // A dump of objects is filtered by the table's name, and empty where there is no such table.
+    if (counters.size === 0) await this.tableHandle(table);
+    return counters;
+  }
+
+  /**
+   * Packets of the elements of a set by their key, as {@link eachElement} has it.
+   *
+   * @throws NFT_NOT_FOUND when there is no such set or table
+   * @throws NOT_ROOT as {@link tableHandle}
+   */
+  async elements(table: TableName, set: string): Promise<ReadonlyMap<string, number>> {
+    const elements = new Map<string, number>();
+    await this.#dump(elementsRequest(table, set), `the set ${set} of ${table.name}`, {
+      begin: () => elements.clear(),
+      onPayload: (payload) =>
+        eachElement(payload, (key, packets) => {
+          // While the table of the kernel grows, a dump may meet an element twice; its counter only rises.
+          elements.set(key, Math.max(packets, elements.get(key) ?? 0));
+        }),
+    });
+    return elements;
+  }
+
+  /** How many dumps were asked for again because the ruleset changed under them. */
+  get interruptions(): number {
+    return this.#interruptions;
+  }
+
+  close(): void {
+    this.#fail(new Error('The socket was closed'));
+    this.#socket.close();
+  }
+
+  /** A dump during which the ruleset changed may lack parts, says so, and is asked for again. */
+  async #dump(
+    request: NfnetlinkRequest,
+    what: string,
+    answer: { readonly begin: () => void; readonly onPayload: (payload: Buffer) => void },
+  ): Promise<void> {
+    for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
+      answer.begin();
+      if (!(await this.#ask(request, what, answer.onPayload))) return;
+      this.#interruptions += 1;
+    }
+    throw unreadable(`The ruleset changed at each of ${maxAttempts} attempts to read ${what}`);
+  }
+
+  /** Asks, and says whether the answer was interrupted. */
+  async #ask(request: NfnetlinkRequest, what: string, onPayload: (payload: Buffer) => void): Promise<boolean> {
+    const turn = this.#last.then(async () => await this.#exchange(request, onPayload));
+    this.#last = turn.catch(() => undefined);
+    try {
+      return await turn;
+    } catch (cause) {
+      throw classify(cause, what);
+    }
+  }
+
+  async #exchange(request: NfnetlinkRequest, onPayload: (payload: Buffer) => void): Promise<boolean> {
+    this.#sequence += 1;
+    const sequence = this.#sequence;
+    return await new Promise<boolean>((resolve, reject) => {
+      this.#waiting = { sequence, onPayload, resolve, reject, interrupted: false };
+      this.#socket.send(encodeMessage({ ...request, sequence }), {}, (error) => {
+        if (error !== undefined && error !== null) this.#fail(error);
+      });
+    });
+  }
+
+  #receive(datagram: Buffer): void {
+    try {
+      for (const { type, flags, sequence, payload } of parseMessages(datagram)) {
+        const waiting = this.#waiting;
+        // What answers a question that was given up before.
+        if (waiting === undefined || sequence !== waiting.sequence) continue;
+        if ((flags & netlinkFlags.dumpInterrupted) !== 0) waiting.interrupted = true;
+        if (type === netlinkTypes.error || type === netlinkTypes.done) {
+          const errno = payload.length >= 4 ? -payload.readInt32LE(0) : 0;
+          // A dump that the ruleset's change broke off ends with EINTR.
+          if (errno === constants.errno.EINTR) waiting.interrupted = true;
+          else if (errno !== 0) return this.#fail(Object.assign(new Error(`errno ${errno}`), { errno }));
+          this.#waiting = undefined;
+          waiting.resolve(waiting.interrupted);
+        } else {
+          // The kernel does not flag an interrupted dump of a set, but each message has the ruleset's generation in it.
+          const generation = generationOf(payload);
+          waiting.generation ??= generation;
+          if (waiting.generation !== generation) waiting.interrupted = true;
+          waiting.onPayload(payload);
+        }
+      }
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#waiting?.reject(error);
+    this.#waiting = undefined;
+  }
+}
+
+function classify(cause: unknown, what: string): TapwardenError {
+  const errno = (cause as { readonly errno?: number }).errno;
+  if (errno === constants.errno.ENOENT) {
+    return new TapwardenError('NFT_NOT_FOUND', { message: `The kernel does not know ${what}`, cause });
+  }
+  if (errno === constants.errno.EPERM) {
+    return new TapwardenError('NOT_ROOT', { message: `Reading ${what} needs root in its network namespace`, cause });
+  }
+  return unreadable(`Cannot read ${what}: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+}
+
+function unreadable(message: string, cause?: unknown): TapwardenError {
+  return new TapwardenError('NFT_UNREADABLE', { message, cause });
+}
