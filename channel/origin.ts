@@ -13,6 +13,7 @@ export const originReasons = {
   'shared-socket': 'Several processes hold the socket.',
   'mark-disagrees': 'Packet mark and audit name different execs: the socket was handed on.',
   'owner-disagrees': 'The socket belongs to another user than the process: it was handed on.',
+  'too-many': 'More packets came at once than could be looked for.',
   'destination-not-recorded':
     'The call names no destination, since the socket was connected before; it is the only one that can be meant.',
 } as const;

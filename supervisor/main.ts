@@ -25,7 +25,8 @@ async function main(): Promise<void> {
     const connection: Connection = new Connection(stream, {
       onMessage: (payload) => session.onMessage(payload),
       onData: (exec, number, payload) => session.onData(exec, number, payload),
-      onClose: () => resolve(),
+      // A guest's kernel ends with it, a jail's host does not.
+      onClose: () => void (place.jail === undefined ? Promise.resolve() : session.close()).finally(resolve),
     });
     const session = new Session(connection, prepared);
     void connection.send({ kind: 'hello', version: channelVersion, kernelRelease: release(), bootMs });

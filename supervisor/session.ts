@@ -22,6 +22,7 @@ import { FenceAccount } from './fence-account.ts';
 import { loadFence, workloadNamespacePath } from './fence-loader.ts';
 import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
 import { Monitor } from './monitor.ts';
+import { PacketOrigins } from './packet-origins.ts';
 import { workloadEnvironment } from './workload-environment.ts';
 import { execCgroup, premadeExecs } from './workload-layout.ts';
 import { openWorkloadNamespace, prepareWorkload } from './workload-namespace.ts';
@@ -38,6 +39,7 @@ export class Session {
   readonly #execs = new Map<number, RunningExec>();
   #monitor: Monitor | undefined;
   #account: FenceAccount | undefined;
+  #origins: PacketOrigins | undefined;
   #canaries: Canaries | undefined;
   #marks = false;
   #proxy: GuestProxy | undefined;
@@ -97,11 +99,15 @@ export class Session {
     if (this.#monitor !== undefined) throw new TapwardenError('STATE_ILLEGAL', { message: 'Configured already' });
     const policy = parsePolicyModel(message.policy);
     const { tag, direct, allowUnlogged } = message;
+    const origins = new PacketOrigins(tag, (fact) => this.#fact(fact));
+    this.#origins = origins;
     const monitor = new Monitor({
       tag,
+      onOther: (record) => origins.takeRecord(record),
       onFact: (fact) => (fact.kind === 'denied-packet' ? this.#packet(fact) : this.#fact(fact)),
     });
     this.#monitor = monitor;
+    const watching = origins.open();
     await (this.#prepared ?? prepareWorkload(run, message.time));
     const fence = await loadFence(run, { tag, direct, allowUnlogged, execs: guestExecMarks });
     this.#account = new FenceAccount({
@@ -109,7 +115,7 @@ export class Session {
       namespace: workloadNamespacePath,
       fence: { tag, direct, ...fence },
       settleLog: async () => await monitor.settle(),
-      onFact: (fact) => this.#fact(fact),
+      onFact: (fact) => (fact.kind === 'denied-packet' ? origins.take(fact) : this.#fact(fact)),
     });
     await openWorkloadNamespace(run);
     const canaries = new Canaries({
@@ -120,6 +126,7 @@ export class Session {
     // What cannot be seen in the log cannot be relied on.
     this.#marks = fence.execs !== undefined && fence.log && (await canaries.marksExec(execCgroup(1), 1));
     this.#proxy = await startGuestProxy(policy, (fact) => this.#fact(fact));
+    await watching;
     const setupMs = Number((process.hrtime.bigint() - begun) / 1_000_000n);
     await this.#send({ kind: 'ready', logging: fence.log, marks: this.#marks, setupMs });
   }
@@ -149,6 +156,7 @@ export class Session {
     await outputs;
     exec.stdin.destroy();
     await this.#account?.settle();
+    await this.#origins?.settle();
     this.#execs.delete(number);
     await this.#send({ kind: 'exited', exec: number, ...end });
   }
@@ -192,6 +200,7 @@ export class Session {
   /** Every packet that was refused up to now has been told of by then. */
   async #settle(): Promise<void> {
     const counts = (await this.#account?.settle()) ?? null;
+    await this.#origins?.settle();
     await this.#send({ kind: 'counts', counts });
   }
 
@@ -212,6 +221,11 @@ export class Session {
       message: messageOf(error).split('\n')[0]?.slice(0, 8192) ?? '',
       hint: known?.hint?.slice(0, 2048) ?? null,
     });
+  }
+
+  /** Takes back what was changed of the machine, where that outlives this process. */
+  async close(): Promise<void> {
+    await this.#origins?.close();
   }
 
   async #send(message: GuestMessage): Promise<void> {

@@ -1,11 +1,12 @@
+import { inNetworkNamespace } from '../../base/index.ts';
 import type { DeniedPacketFact, Origin } from '../../channel/index.ts';
 import { AttemptMatcher, type LoggedAttempt, type Verdict } from './attempt-matcher.ts';
 import type { AuditAttempt, AuditExecution } from './audit-event.ts';
 import type { AuditIds } from './audit-rule.ts';
-import { type AuditLoss, type AuditObstacle, AuditTrail } from './audit-trail.ts';
+import { type AuditLoss, type AuditObstacle, AuditTrail, type InMachine } from './audit-trail.ts';
 import { type ClockMark, LogClock } from './log-clock.ts';
 import { monotonicMs } from './monotonic.ts';
-import { type OwnAttempt, originOf } from './origin.ts';
+import { type OwnAttempt, originOf, originOfOverload } from './origin.ts';
 import { readImage } from './proc-files.ts';
 import { ProcessEvents } from './process-events.ts';
 import { ProcessTable } from './process-table.ts';
@@ -17,6 +18,8 @@ export type AttributionOptions = {
   readonly ids: AuditIds;
   /** Process whose descendants the workload's processes are. @default this one */
   readonly root?: number;
+  /** Whether arguments of the root's own children are left out. @default false */
+  readonly hidesStarters?: boolean;
   /** Whether to use the kernel's audit system. @default true */
   readonly audit?: boolean;
   /** Where it is written down what was found of the machine's audit settings; absent in a guest. */
@@ -25,6 +28,8 @@ export type AttributionOptions = {
   readonly waitMs?: number;
   /** Writes a mark to the kernel log and says when; see {@link LogClock}. Called now and then. */
   readonly mark?: () => Promise<ClockMark>;
+  /** Path of the machine's first network namespace, where this process stands in another one. */
+  readonly machineNamespace?: string;
   /** Path of the workload's network namespace, in which sockets are looked up that are still open. */
   readonly namespace?: string;
 };
@@ -39,6 +44,8 @@ type Pending = {
 };
 
 const defaultWaitMs = 40;
+/** Packets that wait for their records at most; of those beyond, the exec is told at once. */
+const maxPending = 2000;
 /** How long a record that fits is held against those of other processes that may still come. */
 const graceMs = 10;
 /** So many times as long as for its record a packet waits where several can have sent it. */
@@ -93,7 +100,7 @@ export class Attribution {
 
   constructor(options: AttributionOptions) {
     this.#options = options;
-    this.#table = new ProcessTable(options.root ?? process.pid);
+    this.#table = new ProcessTable(options.root ?? process.pid, options);
     this.#finder = options.namespace === undefined ? undefined : new SocketFinder(options.namespace);
   }
 
@@ -103,18 +110,23 @@ export class Attribution {
   }
 
   async begin(): Promise<void> {
+    const { ids, stateFolder, machineNamespace } = this.#options;
+    const inMachine: InMachine = async (body) =>
+      machineNamespace === undefined ? body() : await inNetworkNamespace(machineNamespace, body);
     try {
-      this.#events = new ProcessEvents({
-        onEvent: (event) => {
-          this.#table.take(event);
-          if (event.kind === 'exec' && this.#trail === undefined) this.#readImage(event.pid, event.atMs);
-        },
-        onLost: () => this.#table.markLost(),
-      });
+      this.#events = await inMachine(
+        () =>
+          new ProcessEvents({
+            onEvent: (event) => {
+              this.#table.take(event);
+              if (event.kind === 'exec' && this.#trail === undefined) this.#readImage(event.pid, event.atMs);
+            },
+            onLost: () => this.#table.markLost(),
+          }),
+      );
     } catch {
       // Ancestors of processes that are gone stay unknown.
     }
-    const { ids, stateFolder } = this.#options;
     const trail =
       this.#options.audit === false
         ? 'off'
@@ -122,6 +134,7 @@ export class Attribution {
             ids,
             now: monotonicMs,
             onEvent: (event) => this.#take(event),
+            inMachine,
             ...(stateFolder === undefined ? {} : { stateFolder }),
           });
     if (typeof trail === 'string') this.#obstacle = trail;
@@ -142,6 +155,7 @@ export class Attribution {
       port: fact.destinationPort ?? undefined,
       readMs: monotonicMs(),
     });
+    if (this.#pending.size >= maxPending) return originOfOverload(fact);
     if (this.#trail === undefined) return await this.#conclude(fact, line, { kind: 'none' });
     return await new Promise((resolve) => {
       this.#pending.add({ fact, line, sinceMs: monotonicMs(), resolve });

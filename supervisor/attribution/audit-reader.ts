@@ -13,6 +13,9 @@ const bufferBytes = 16 * 1024 * 1024;
 const bufferLimit = '/proc/sys/net/core/rmem_max';
 /** Events whose last record has not come. */
 const maxOpen = 4096;
+/** Messages in a second beyond which the reader rests for a while: a workload that floods must not have all our time. */
+const maxPerSecond = 20_000;
+const restMs = 1000;
 
 /** What an {@link AuditReader} tells of. */
 export type AuditReaderEvents = {
@@ -37,6 +40,8 @@ export class AuditReader {
   readonly #open = new Map<number, AuditRecord[]>();
   readonly #gaps = new SerialGaps();
   readonly #now: () => number;
+  #second = { sinceMs: 0, messages: 0 };
+  #rest: NodeJS.Timeout | undefined;
 
   /** `now` gives milliseconds of a clock that does not go back. */
   constructor(events: AuditReaderEvents, now: () => number) {
@@ -69,15 +74,36 @@ export class AuditReader {
     return this.#gaps.takeLost(this.#now(), final);
   }
 
+  /** Whether it rests, because too many records came. */
+  get isResting(): boolean {
+    return this.#rest !== undefined;
+  }
+
   close(): void {
+    clearTimeout(this.#rest);
     this.#socket.close();
   }
 
   #receive(datagram: Buffer): void {
+    this.#restIfFlooded();
     for (const { type, payload } of parseMessages(datagram)) {
       const record = parseAuditRecord(type, payload.toString('latin1'));
       if (record !== undefined) this.#take(record);
     }
+  }
+
+  /** What comes meanwhile is lost, and said to be. */
+  #restIfFlooded(): void {
+    const nowMs = this.#now();
+    if (nowMs - this.#second.sinceMs > 1000) this.#second = { sinceMs: nowMs, messages: 0 };
+    this.#second.messages += 1;
+    if (this.#second.messages <= maxPerSecond || this.#rest !== undefined) return;
+    this.#events.onOverrun();
+    this.#socket.dropMembership(readLogGroup);
+    this.#rest = setTimeout(() => {
+      this.#rest = undefined;
+      this.#socket.addMembership(readLogGroup);
+    }, restMs);
   }
 
   #take(record: AuditRecord): void {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { startTimeOf } from '../../base/index.ts';
 import type { AuditAttempt, AuditExecution } from './audit-event.ts';
 import { enterAudit, isAlive, leaveAudit, type Owner, type Settings } from './audit-lease.ts';
-import { AuditReader } from './audit-reader.ts';
+import { AuditReader, type AuditReaderEvents } from './audit-reader.ts';
 import { readAuditText } from './audit-record.ts';
 import { type AuditIds, asFirst, keyOf, sandboxRules, silencesTasks } from './audit-rule.ts';
 import { AuditError, AuditSocket, type AuditStatus } from './audit-socket.ts';
@@ -32,7 +32,12 @@ export type AuditTrailOptions = {
    * killed. Absent in a guest, whose kernel ends with it.
    */
   readonly stateFolder?: string;
+  /** Calls something in the machine's first network namespace, to which alone the kernel sends its records. */
+  readonly inMachine?: InMachine;
 };
+
+/** See {@link AuditTrailOptions}. */
+export type InMachine = <T>(body: () => T) => Promise<T>;
 
 /** What was lost of the audit records since the last look. */
 export type AuditLoss = {
@@ -71,22 +76,20 @@ export class AuditTrail {
     this.#rules = sandboxRules(parts.options.ids, keyOfOwner(parts.owner));
     this.#found = parts.status;
     this.#lostBefore = parts.status.lost;
-    this.#reader = new AuditReader(
-      {
-        onEvent: parts.options.onEvent,
-        onChange: ({ fields }) => {
-          const isOurs = readAuditText(fields.get('key')) === keyOfOwner(parts.owner);
-          const isRemoval = fields.get('op') === 'remove_rule' && isOurs;
-          const isOff = fields.get('op') === 'set' && fields.get('audit_enabled') === '0';
-          if (!this.#closing && (isRemoval || isOff)) this.#disturbed = true;
-        },
-        onText: (text) => this.#barriers.get(text)?.(true),
-        onOverrun: () => {
-          this.#overrun = true;
-        },
+    const events: AuditReaderEvents = {
+      onEvent: parts.options.onEvent,
+      onChange: ({ fields }) => {
+        const isOurs = readAuditText(fields.get('key')) === keyOfOwner(parts.owner);
+        const isRemoval = fields.get('op') === 'remove_rule' && isOurs;
+        const isOff = fields.get('op') === 'set' && fields.get('audit_enabled') === '0';
+        if (!this.#closing && (isRemoval || isOff)) this.#disturbed = true;
       },
-      parts.options.now,
-    );
+      onText: (text) => this.#barriers.get(text)?.(true),
+      onOverrun: () => {
+        this.#overrun = true;
+      },
+    };
+    this.#reader = new AuditReader(events, parts.options.now);
   }
 
   /**
@@ -95,9 +98,10 @@ export class AuditTrail {
    * is changed.
    */
   static async open(options: AuditTrailOptions): Promise<AuditTrail | AuditObstacle> {
+    const inMachine: InMachine = options.inMachine ?? (async (body) => body());
     let socket: AuditSocket;
     try {
-      socket = new AuditSocket();
+      socket = await inMachine(() => new AuditSocket());
     } catch {
       return 'absent';
     }
@@ -109,7 +113,7 @@ export class AuditTrail {
         return obstacle;
       }
       const owner = { pid: process.pid, start: (await startTimeOf(process.pid)) ?? '' };
-      const trail = new AuditTrail({ options, socket, owner, status });
+      const trail = await inMachine(() => new AuditTrail({ options, socket, owner, status }));
       await trail.#begin(status).catch(async (error: unknown) => {
         await trail.close();
         throw error;
@@ -126,6 +130,7 @@ export class AuditTrail {
    * kernel's queue keeps its order, so a record that we have it make ourselves comes after them.
    */
   async passBarrier(): Promise<boolean> {
+    if (this.#reader.isResting) return false;
     this.#barrierCount += 1;
     const text = `tapwarden-mark.${this.#owner.pid}.${this.#barrierCount}`;
     return await new Promise<boolean>((resolve) => {

@@ -101,17 +101,25 @@ function bySocket({ fact, span, table, hasAudit }: Findings, holder: Holder, met
   };
 }
 
-function unnamed(findings: Findings): Origin {
-  const { fact } = findings;
+/** What the line alone tells, where more packets come at once than can be looked for. */
+export function originOfOverload({ uid, mark }: Findings['fact']): Origin {
   return {
-    method: fact.mark !== null ? 'exec' : fact.uid !== null ? 'uid' : 'unknown',
+    method: mark !== null ? 'exec' : uid !== null ? 'uid' : 'unknown',
     confidence: 'low',
-    reason: reasonOfNone(findings),
-    exec: fact.mark,
+    reason: 'too-many',
+    exec: mark,
     process: null,
     ancestors: [],
-    candidates: candidatesOf(findings).slice(0, maxOriginProcesses),
+    candidates: [],
     conflict: null,
+  };
+}
+
+function unnamed(findings: Findings): Origin {
+  return {
+    ...originOfOverload(findings.fact),
+    reason: reasonOfNone(findings),
+    candidates: candidatesOf(findings).slice(0, maxOriginProcesses),
   };
 }
 

@@ -82,6 +82,26 @@ test('ProcessTable: a program that was looked up may be that of a later executio
   t.is(table.imageDuring(3, { fromMs: 34, toMs: 36 }), undefined);
 });
 
+test('ProcessTable: arguments of the root’s own children can be left out, and of those that go on with their program', (t) => {
+  const table = new ProcessTable(1, { hidesStarters: true });
+  table.take({ kind: 'fork', atMs: 10, parent: 1, child: 2 });
+  table.take({ kind: 'exec', atMs: 11, pid: 2 });
+  table.execute({ pid: 2, serial: 1, atMs: 10.5, image: image('/bin/bwrap', '--setenv', 'TOKEN', 'secret') });
+  table.take({ kind: 'fork', atMs: 20, parent: 2, child: 3 });
+  table.take({ kind: 'fork', atMs: 21, parent: 3, child: 4 });
+  table.take({ kind: 'exec', atMs: 22, pid: 4 });
+  table.execute({ pid: 4, serial: 2, atMs: 21.5, image: image('/bin/sh', 'sh', '-c', 'x') });
+  table.take({ kind: 'fork', atMs: 30, parent: 4, child: 5 });
+  t.deepEqual(
+    table.ancestorsOf(5, 35).map(({ image: found }) => found),
+    [image('/bin/sh', 'sh', '-c', 'x'), image('/bin/bwrap'), image('/bin/bwrap')],
+  );
+  t.deepEqual(table.imageBefore({ pid: 2, atMs: 30, serial: 9 }), image('/bin/bwrap'));
+  // One of which nothing is known may be such a child.
+  table.execute({ pid: 77, serial: 3, atMs: 30, image: image('/bin/sh', 'secret') });
+  t.deepEqual(table.imageBefore({ pid: 77, atMs: 30, serial: 9 }), image('/bin/sh'));
+});
+
 test('ProcessTable: a call was after its program was executed, and before the end of its process', (t) => {
   const table = family();
   const call = { pid: 2, atMs: 9, serial: 4 };

@@ -50,14 +50,20 @@ const tickMs = 20;
  */
 export class ProcessTable {
   readonly #root: number;
+  readonly #hidesStarters: boolean;
   readonly #current = new Map<number, Entry>();
   /** Those that ended, in the order of their end. */
   readonly #ended = new Set<Entry>();
   readonly #executions = new Map<number, Execution[]>();
   #executionCount = 0;
 
-  constructor(root: number) {
+  /**
+   * `hidesStarters`: the root's own children build what a command runs in, and get its environment as arguments, which
+   * may hold secrets; so these are left out.
+   */
+  constructor(root: number, { hidesStarters = false }: { readonly hidesStarters?: boolean } = {}) {
     this.#root = root;
+    this.#hidesStarters = hidesStarters;
   }
 
   /** Takes what the kernel tells; processes that do not descend from the root are passed over. */
@@ -122,7 +128,7 @@ export class ProcessTable {
   }): Image | undefined {
     const entry = this.#entryAt(pid, atMs);
     const own = this.#executionsOf(pid, entry).findLast((execution) => execution.serial < serial);
-    if (own !== undefined) return own.image;
+    if (own !== undefined) return this.#shown(entry, own.image);
     return entry === undefined ? undefined : this.#inherited(entry);
   }
 
@@ -191,7 +197,12 @@ export class ProcessTable {
     const execution = executions[executions.length - entry.executedMs.length + count - 1];
     const isInOrder = execution !== undefined && execution.atMs <= (entry.executedMs[count - 1] ?? 0);
     const nextMs = entry.executedMs[count] ?? Number.POSITIVE_INFINITY;
-    return isInOrder && nextMs > (execution.seenMs ?? 0) ? execution.image : undefined;
+    return isInOrder && nextMs > (execution.seenMs ?? 0) ? this.#shown(entry, execution.image) : undefined;
+  }
+
+  #shown(entry: Entry | undefined, image: Image | undefined): Image | undefined {
+    const isStarter = this.#hidesStarters && (entry === undefined || entry.parent === this.#root);
+    return isStarter && image !== undefined ? { ...image, arguments: [] } : image;
   }
 
   #executionsOf(pid: number, entry: Entry | undefined): readonly Execution[] {
