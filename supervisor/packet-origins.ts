@@ -9,8 +9,6 @@ import { place } from './place.ts';
 
 /** Where the kernel's audit records and process events are read: the network namespace of the machine's process 1. */
 const machineNamespace = '/proc/1/ns/net';
-/** In a jail: where it is written down what was found of the machine's audit settings. */
-const stateFolder = '/run/tapwarden-audit';
 
 /** Puts into each fact of a refused packet who sent it, before it is told. */
 export class PacketOrigins {
@@ -38,7 +36,7 @@ export class PacketOrigins {
         hidesStarters: true,
         namespace: workloadNamespacePath,
         mark: async () => await this.#marker.write(),
-        ...(place.jail === undefined ? {} : { machineNamespace, stateFolder }),
+        ...(place.jail === undefined ? {} : { machineNamespace }),
       });
     } catch (error) {
       process.stderr.write(`tapwarden-supervisor: packets are not attributed: ${messageOf(error)}\n`);

@@ -22,8 +22,6 @@ export type AttributionOptions = {
   readonly hidesStarters?: boolean;
   /** Whether to use the kernel's audit system. @default true */
   readonly audit?: boolean;
-  /** Where it is written down what was found of the machine's audit settings; absent in a guest. */
-  readonly stateFolder?: string;
   /** How long a packet waits for its audit record, in milliseconds. @default 40 */
   readonly waitMs?: number;
   /** Writes a mark to the kernel log and says when; see {@link LogClock}. Called now and then. */
@@ -110,7 +108,7 @@ export class Attribution {
   }
 
   async begin(): Promise<void> {
-    const { ids, stateFolder, machineNamespace } = this.#options;
+    const { ids, machineNamespace } = this.#options;
     const inMachine: InMachine = async (body) =>
       machineNamespace === undefined ? body() : await inNetworkNamespace(machineNamespace, body);
     try {
@@ -135,7 +133,6 @@ export class Attribution {
             now: monotonicMs,
             onEvent: (event) => this.#take(event),
             inMachine,
-            ...(stateFolder === undefined ? {} : { stateFolder }),
           });
     if (typeof trail === 'string') this.#obstacle = trail;
     else this.#trail = trail;

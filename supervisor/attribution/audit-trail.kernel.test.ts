@@ -1,7 +1,5 @@
-import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { dir } from 'tmp-promise';
 import { type Child, start } from '../../base/index.ts';
 import { testIds } from '../../e2e/support/attribution-world.ts';
 import { kernelTest } from '../../e2e/support/kernel-tier.ts';
@@ -42,11 +40,12 @@ function auditTest(title: string, body: (t: ExecutionContext, found: Found) => P
   });
 }
 
-async function startUser(t: ExecutionContext, folder: string): Promise<Child> {
-  const child = start([process.execPath, program, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
+async function startUser(t: ExecutionContext): Promise<Child> {
+  const child = start([process.execPath, program], { stdio: ['pipe', 'pipe', 'inherit'] });
   t.teardown(async () => {
     child.process.kill('SIGKILL');
     await child.ended;
+    await reclaimAudit();
   });
   const said = await new Promise<string>((resolve) =>
     child.process.stdout?.once('data', (text) => resolve(String(text))),
@@ -55,18 +54,8 @@ async function startUser(t: ExecutionContext, folder: string): Promise<Child> {
   return child;
 }
 
-async function stateFolder(t: ExecutionContext): Promise<string> {
-  const { path, cleanup } = await dir({ unsafeCleanup: true });
-  t.teardown(async () => {
-    await reclaimAudit(path);
-    await cleanup();
-  });
-  return path;
-}
-
 auditTest('audit is on with our rules as long as it is used, and then as it was', async (t, found) => {
-  const folder = await stateFolder(t);
-  const child = await startUser(t, folder);
+  const child = await startUser(t);
   const during = await look();
   t.is(during.status.enabled, 1);
   t.is(during.status.pid, found.status.pid, 'nobody became the auditd');
@@ -74,13 +63,11 @@ auditTest('audit is on with our rules as long as it is used, and then as it was'
   child.process.stdin?.end();
   await child.ended;
   t.deepEqual(await look(), found);
-  t.deepEqual(await readdir(folder), ['audit.lock']);
 });
 
 auditTest('of two users the first to leave takes its own rules alone', async (t, found) => {
-  const folder = await stateFolder(t);
-  const one = await startUser(t, folder);
-  const other = await startUser(t, folder);
+  const one = await startUser(t);
+  const other = await startUser(t);
   one.process.stdin?.end();
   await one.ended;
   const during = await look();
@@ -93,18 +80,17 @@ auditTest('of two users the first to leave takes its own rules alone', async (t,
 });
 
 auditTest('what a killed user left behind goes with the next one, or is reclaimed', async (t, found) => {
-  const folder = await stateFolder(t);
-  const killed = await startUser(t, folder);
+  const killed = await startUser(t);
   killed.process.kill('SIGKILL');
   await killed.ended;
   const left = await look();
   t.is(left.status.enabled, 1);
   t.is(left.keys.filter((key) => key.startsWith(`tapwarden.${killed.process.pid}.`)).length, 6);
-  const next = await startUser(t, folder);
+  const next = await startUser(t);
   t.is((await look()).keys.filter((key) => key.startsWith(`tapwarden.${killed.process.pid}.`)).length, 0);
   next.process.kill('SIGKILL');
   await next.ended;
-  await reclaimAudit(folder);
+  await reclaimAudit();
   t.deepEqual(await look(), found);
 });
 
@@ -127,8 +113,6 @@ auditTest('rules that somebody removes, and audit that somebody switches off, ar
 });
 
 auditTest('whoever is not root is told so', async (t) => {
-  const { path, cleanup } = await dir({ unsafeCleanup: true, mode: 0o777 });
-  t.teardown(cleanup);
   const argv = [
     'setpriv',
     '--reuid=65534',
@@ -137,7 +121,6 @@ auditTest('whoever is not root is told so', async (t) => {
     '--bounding-set=-all',
     process.execPath,
     program,
-    path,
   ];
   const child = start(argv as unknown as ['setpriv'], { stdio: ['pipe', 'pipe', 'inherit'] });
   const said = await new Promise<string>((resolve) =>

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { startTimeOf } from '../../base/index.ts';
 import type { AuditAttempt, AuditExecution } from './audit-event.ts';
-import { enterAudit, isAlive, leaveAudit, type Owner, type Settings } from './audit-lease.ts';
+import { keyOfOwner, type Owner, removeStaleRules, restoreSettings, type Settings } from './audit-owner.ts';
 import { AuditReader, type AuditReaderEvents } from './audit-reader.ts';
 import { readAuditText } from './audit-record.ts';
-import { type AuditIds, asFirst, keyOf, sandboxRules, silencesTasks } from './audit-rule.ts';
-import { AuditError, AuditSocket, type AuditStatus } from './audit-socket.ts';
+import { type AuditIds, asFirst, sandboxRules, silencesTasks } from './audit-rule.ts';
+import { AuditSocket, type AuditStatus } from './audit-socket.ts';
 
 /** Why audit cannot be used; `off` where the caller does not want it. */
 export const auditObstacles = {
@@ -27,11 +27,6 @@ export type AuditTrailOptions = {
   readonly onEvent: (event: AuditAttempt | AuditExecution) => void;
   /** Milliseconds of CLOCK_MONOTONIC. */
   readonly now: () => number;
-  /**
-   * Where it is written down what was found of the machine's settings, for whoever has to restore them when this process is
-   * killed. Absent in a guest, whose kernel ends with it.
-   */
-  readonly stateFolder?: string;
   /** Calls something in the machine's first network namespace, to which alone the kernel sends its records. */
   readonly inMachine?: InMachine;
 };
@@ -51,17 +46,14 @@ export type AuditLoss = {
 
 /** While we need it, and no auditd has its own: a full backlog drops records, which is seen, and stalls no process. */
 const wanted: Settings = { enabled: 1, backlogLimit: 8192, backlogWaitTime: 0 };
-const keyPrefix = 'tapwarden.';
 const barrierTimeoutMs = 2000;
 
 /** The kernel's audit records of one sandbox: rules of its own, added at the start and removed at the end. */
 export class AuditTrail {
-  readonly #options: AuditTrailOptions;
   readonly #socket: AuditSocket;
   readonly #reader: AuditReader;
   readonly #owner: Owner;
   readonly #rules: readonly Buffer[];
-  readonly #found: Settings;
   #lostBefore: number;
   readonly #barriers = new Map<string, (passed: boolean) => void>();
   #barrierCount = 0;
@@ -70,11 +62,9 @@ export class AuditTrail {
   #closing = false;
 
   private constructor(parts: Parts) {
-    this.#options = parts.options;
     this.#socket = parts.socket;
     this.#owner = parts.owner;
     this.#rules = sandboxRules(parts.options.ids, keyOfOwner(parts.owner));
-    this.#found = parts.status;
     this.#lostBefore = parts.status.lost;
     const events: AuditReaderEvents = {
       onEvent: parts.options.onEvent,
@@ -112,7 +102,11 @@ export class AuditTrail {
         socket.close();
         return obstacle;
       }
-      const owner = { pid: process.pid, start: (await startTimeOf(process.pid)) ?? '' };
+      const { alive, gone } = await removeStaleRules(socket);
+      const { enabled, backlogLimit, backlogWaitTime } = status;
+      // What was found first is what is restored last.
+      const found = alive?.found ?? gone?.found ?? { enabled, backlogLimit, backlogWaitTime };
+      const owner = { pid: process.pid, start: (await startTimeOf(process.pid)) ?? '', found };
       const trail = await inMachine(() => new AuditTrail({ options, socket, owner, status }));
       await trail.#begin(status).catch(async (error: unknown) => {
         await trail.close();
@@ -165,18 +159,16 @@ export class AuditTrail {
     this.#closing = true;
     for (const end of this.#barriers.values()) end(false);
     for (const rule of this.#rules) await this.#socket.deleteRule(rule).catch(() => undefined);
-    await leaveAudit(this.#socket, this.#options.stateFolder, this.#owner, this.#found).catch(() => undefined);
+    await restoreSettings(this.#socket, this.#owner.found).catch(() => undefined);
     this.#reader.close();
     this.#socket.close();
   }
 
+  /** The rules come first, for another process that leaves to see that somebody is there. */
   async #begin(status: AuditStatus): Promise<void> {
-    await removeStaleRules(this.#socket);
-    await enterAudit(this.#options.stateFolder, this.#owner, this.#found, async () => {
-      if (status.pid === 0) await this.#socket.set(wanted);
-      else if (status.enabled === 0) await this.#socket.set({ enabled: 1 });
-    });
     for (const rule of this.#rules) await this.#socket.addRule(asFirst(rule));
+    if (status.pid === 0) await this.#socket.set(wanted);
+    else if (status.enabled === 0) await this.#socket.set({ enabled: 1 });
   }
 }
 
@@ -191,7 +183,7 @@ type Parts = {
  * Takes away what killed processes left behind: their rules, and the settings that they changed, if no other process of
  * ours needs them.
  */
-export async function reclaimAudit(stateFolder: string): Promise<void> {
+export async function reclaimAudit(): Promise<void> {
   let socket: AuditSocket;
   try {
     socket = new AuditSocket();
@@ -199,8 +191,8 @@ export async function reclaimAudit(stateFolder: string): Promise<void> {
     return;
   }
   try {
-    await removeStaleRules(socket);
-    await leaveAudit(socket, stateFolder, undefined, undefined);
+    const { gone } = await removeStaleRules(socket);
+    if (gone !== undefined) await restoreSettings(socket, gone.found);
   } finally {
     socket.close();
   }
@@ -231,25 +223,4 @@ function readOwnId(): number | undefined {
 function obstacleOfError(error: unknown): AuditObstacle {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return code === 'EPERM' || code === 'EACCES' || code === 'ECONNREFUSED' ? 'denied' : 'absent';
-}
-
-async function removeStaleRules(socket: AuditSocket): Promise<void> {
-  for (const rule of await socket.listRules()) {
-    const owner = ownerOfKey(keyOf(rule) ?? '');
-    if (owner !== undefined && !(await isAlive(owner))) await socket.deleteRule(rule).catch(ignoreGone);
-  }
-}
-
-/** Another start may have removed it at the same time. */
-function ignoreGone(error: unknown): void {
-  if (!(error instanceof AuditError) || error.code !== 'ENOENT') throw error;
-}
-
-function keyOfOwner({ pid, start }: Owner): string {
-  return `${keyPrefix}${pid}.${start}`;
-}
-
-function ownerOfKey(key: string): Owner | undefined {
-  const match = /^tapwarden\.(\d{1,10})\.(\d{1,20})$/.exec(key);
-  return match === null ? undefined : { pid: Number(match[1]), start: match[2] ?? '' };
 }
