@@ -7,8 +7,11 @@ import { workloadNamespacePath } from './fence-loader.ts';
 import type { KernelLogRecord } from './kernel-log-record.ts';
 import { place } from './place.ts';
 
-/** Where the kernel's audit records and process events are read: the network namespace of the machine's process 1. */
-const machineNamespace = '/proc/1/ns/net';
+/**
+ * In a jail: where the kernel's audit records and process events are read, which go to the machine's first network namespace
+ * alone. The driver, who started us, stands there; process 1 of a machine may be closed to root too.
+ */
+const machineNamespace = `/proc/${process.ppid}/ns/net`;
 
 /** Puts into each fact of a refused packet who sent it, before it is told. */
 export class PacketOrigins {
