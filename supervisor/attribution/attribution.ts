@@ -136,7 +136,8 @@ export class Attribution {
           });
     if (typeof trail === 'string') this.#obstacle = trail;
     else this.#trail = trail;
-    await this.#mark();
+    // The log's reader may be far behind yet.
+    void this.#mark();
   }
 
   /**

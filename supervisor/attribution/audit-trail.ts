@@ -158,7 +158,7 @@ export class AuditTrail {
   async close(): Promise<void> {
     this.#closing = true;
     for (const end of this.#barriers.values()) end(false);
-    for (const rule of this.#rules) await this.#socket.deleteRule(rule).catch(() => undefined);
+    await Promise.allSettled(this.#rules.map(async (rule) => await this.#socket.deleteRule(rule)));
     await restoreSettings(this.#socket, this.#owner.found).catch(() => undefined);
     this.#reader.close();
     this.#socket.close();
@@ -166,7 +166,7 @@ export class AuditTrail {
 
   /** The rules come first, for another process that leaves to see that somebody is there. */
   async #begin(status: AuditStatus): Promise<void> {
-    for (const rule of this.#rules) await this.#socket.addRule(asFirst(rule));
+    await Promise.all(this.#rules.map(async (rule) => await this.#socket.addRule(asFirst(rule))));
     if (status.pid === 0) await this.#socket.set(wanted);
     else if (status.enabled === 0) await this.#socket.set({ enabled: 1 });
   }
