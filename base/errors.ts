@@ -20,6 +20,7 @@ export const errorCodes = {
   NOT_ROOT: 'The command needs root.',
   TUN_MISSING: 'The host has no usable /dev/net/tun.',
   SANDBOX_EXISTS: 'A sandbox with this id exists already.',
+  CANARY_MISSED: 'A packet by which the fence is tried was not refused, logged and told of; no workload ran.',
   NAMESPACE_FAILED: 'A network namespace cannot be entered.',
   SLOT_FAILED: 'The network namespace of a sandbox could not be built.',
   PORT_IN_USE: 'An address and port that tapwarden must listen on is taken.',

@@ -73,11 +73,13 @@ const host: readonly HostMessage[] = [
     policy: { version: 1, rules: [] },
     direct: [{ rule: 'ntp', protocol: 17, cidr: '192.0.2.10/32', ports: [123, 123] }],
     allowUnlogged: false,
+    canaryMs: 30_000,
   },
   { kind: 'exec', exec: 1, argv: ['sh', '-c', 'a\nb'], env: { A: '1' }, workdir: null },
   { kind: 'signal', exec: 1, signal: 15 },
   { kind: 'end', exec: 1, stream: 0 },
   { kind: 'window', exec: 1, stream: 1, bytes: 131_072 },
+  { kind: 'canary-seen', number: 1 },
   { kind: 'settle' },
 ];
 const guest: readonly GuestMessage[] = [
@@ -95,6 +97,13 @@ const guest: readonly GuestMessage[] = [
   { kind: 'fact', fact: many },
   { kind: 'fact', fact: request },
   { kind: 'fact', fact: { kind: 'gap', missing: 3, first: 5, last: 7 } },
+  {
+    kind: 'fact',
+    fact: { kind: 'ruleset-changed', where: 'fence', difference: ['+ rule'], differences: 1, restoredMs: null },
+  },
+  { kind: 'fact', fact: { kind: 'restart', last: 9, next: 10, downMs: 3 } },
+  { kind: 'canary', number: 1, broken: null, packet: null },
+  { kind: 'canary', number: 2, broken: 'logged', packet: 'udp6' },
   { kind: 'counts', counts },
   { kind: 'counts', counts: null },
 ];
@@ -119,6 +128,11 @@ const hostile: readonly (readonly [string, unknown, string])[] = [
   ['null', null, '$.kind'],
   ['an unknown kind', { kind: 'shutdown' }, '$.kind'],
   ['a message of the host', host[1], '$.kind'],
+  [
+    'a canary with words of its own',
+    { kind: 'canary', number: 1, broken: 'nothing, trust me', packet: null },
+    '$.broken',
+  ],
   ['an extra key', { kind: 'ready', logging: true, setupMs: 1, root: true }, '$.root'],
   ['a negative count', { kind: 'counts', counts: { ...counts, logged: -1 } }, '$.counts.logged'],
   ['a count of 2^53', { kind: 'counts', counts: { ...counts, logged: 2 ** 53 } }, '$.counts.logged'],
@@ -170,6 +184,14 @@ const hostile: readonly (readonly [string, unknown, string])[] = [
     'a client with more keys',
     { kind: 'fact', fact: { ...request, client: { address: '', port: 0, a: 1 } } },
     '$.fact.client.a',
+  ],
+  [
+    'a changed ruleset of the host',
+    {
+      kind: 'fact',
+      fact: { kind: 'ruleset-changed', where: 'slot', difference: [], differences: 0, restoredMs: 1 },
+    },
+    '$.fact.where',
   ],
   ['a gap of none', { kind: 'fact', fact: { kind: 'gap', missing: 0, first: 1, last: 1 } }, '$.fact.missing'],
 ];

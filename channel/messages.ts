@@ -49,6 +49,8 @@ const hostShapes = {
     policy: unchecked,
     direct: list(direct, 4096),
     allowUnlogged: flag,
+    /** How often the guest tries its fence with canaries. */
+    canaryMs: integer(1000, 3_600_000),
   }),
   /** Start a command. The guest answers `started` or `refused`, and `exited` at the end. */
   exec: object({
@@ -64,6 +66,8 @@ const hostShapes = {
   end: object({ kind: oneOf('end'), exec, stream }),
   /** The other side may send this many bytes more on a stream. */
   window: object({ kind: oneOf('window'), exec, stream, bytes: integer(1) }),
+  /** The host has taken what came of this round of canaries. */
+  'canary-seen': object({ kind: oneOf('canary-seen'), number: integer(1) }),
   /** Give the counts up to now. The guest answers `counts`, after every denied packet up to then. */
   settle: object({ kind: oneOf('settle') }),
 };
@@ -144,6 +148,15 @@ const restart = object({
   downMs: integer(0, 2 ** 40),
 });
 
+/** Somebody changed what fences the workload, and it was put right, or could not be (`restoredMs` is null). */
+const rulesetChanged = object({
+  kind: oneOf('ruleset-changed'),
+  where: oneOf('fence', 'guest', 'log-switch'),
+  difference: list(text(400), 24),
+  differences: integer(0, 2 ** 32),
+  restoredMs: nullable(integer(0, 2 ** 40)),
+});
+
 /** What the guest saw. The host makes events of these, with its own clock and ids. */
 export const factShape = union({
   'denied-packet': deniedPacket,
@@ -151,6 +164,7 @@ export const factShape = union({
   'denied-request': deniedRequest,
   gap,
   restart,
+  'ruleset-changed': rulesetChanged,
 });
 
 const count = integer(0);
@@ -187,6 +201,15 @@ const guestShapes = {
   end: object({ kind: oneOf('end'), exec, stream }),
   window: object({ kind: oneOf('window'), exec, stream, bytes: integer(1) }),
   fact: object({ kind: oneOf('fact'), fact: factShape }),
+  /** What came of a round of canaries. The host answers `canary-seen`; without that for the first, no workload runs. */
+  canary: object({
+    kind: oneOf('canary'),
+    /** From 1. */
+    number: integer(1),
+    broken: nullable(oneOf('sent', 'refused', 'logged', 'read')),
+    /** The packet that it was seen by, where it was one. */
+    packet: nullable(oneOf('tcp4', 'tcp6', 'udp4', 'udp6')),
+  }),
   /** Packets, by the fence's counters; `null` when the counters could not be read. */
   counts: object({
     kind: oneOf('counts'),
@@ -221,6 +244,10 @@ export type Fact = ShapeOf<typeof factShape>;
 export type DeniedPacketFact = ShapeOf<typeof deniedPacket>;
 /** Refused packets of one exec and destination. */
 export type DeniedGroup = ShapeOf<typeof deniedGroup>;
+/** A link on the way from a refused packet to its record that a canary found broken. */
+export type BrokenLink = NonNullable<Extract<GuestMessage, { kind: 'canary' }>['broken']>;
+/** The packet that a canary was. */
+export type CanaryPacket = NonNullable<Extract<GuestMessage, { kind: 'canary' }>['packet']>;
 /** The fence's counters. */
 export type FenceCounts = NonNullable<Extract<GuestMessage, { kind: 'counts' }>['counts']>;
 

@@ -68,8 +68,12 @@ export class Progress {
     }
   }
 
-  /** What was refused, why, and what to change: nothing where nothing was. */
-  report({ report }: RunSummary, eventsFile: string): void {
+  /** What was refused, why, and what to change: nothing where nothing was. That a guest is compromised is always said. */
+  report({ report, bypassed }: RunSummary, eventsFile: string): void {
+    if (bypassed > 0) {
+      const packets = `${plural(bypassed, 'packet')} came past its fence and ${bypassed === 1 ? 'was' : 'were'} dropped by the host`;
+      this.warn(`the guest is compromised: ${packets}; see the finding in ${eventsFile}`);
+    }
     for (const line of report) this.say(sanitizeText(line));
     if (report.length > 0) this.say(`all of it: tapwarden events --summary --file ${quoteText(eventsFile)}`);
   }

@@ -4,8 +4,9 @@ import type { RunEnd } from './commands/run.ts';
 
 /**
  * Writes the result of a run as one JSON object:
- * `{"exit":0,"reason":"exited","allowed":1,"denied":12,"attempts":5,"lost":0,"invalid":0,"unwritten":0,"complete":true,
- * "incomplete":[],"events":"/var/lib/…/a.jsonl"}`. `complete` says whether the record tells of every attempt, and
+ * `{"exit":0,"reason":"exited","allowed":1,"denied":12,"attempts":5,"lost":0,"invalid":0,"unwritten":0,"findings":0,
+ * "bypassed":0,"complete":true,"incomplete":[],"events":"/var/lib/…/a.jsonl"}`. `findings` counts those that were opened, and
+ * `bypassed` the packets that came past the guest's fence and that the host dropped: with any, the guest is compromised. `complete` says whether the record tells of every attempt, and
  * `incomplete` why it may not. `invalid` counts the events that were not valid OCSF and went out inside another,
  * `unwritten` those that the disk did not take. `lost` and `unwritten` are `null` where they are not known, which they are
  * not where the run failed before its record was closed.
@@ -23,6 +24,8 @@ export async function writeResult(path: string, end: RunEnd, events: string): Pr
     lost: summary?.lost ?? null,
     invalid: summary?.invalid ?? 0,
     unwritten: summary?.unwritten ?? null,
+    findings: summary?.findings ?? 0,
+    bypassed: summary?.bypassed ?? 0,
     complete: summary?.complete ?? false,
     incomplete: summary?.incomplete ?? ['no-record: the run failed before its record was closed'],
     events,

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Child, type Ended, isTapwardenError, type TapwardenError, type UndoStack } from '../base/index.ts';
 import type { SandboxUsers } from './processes.ts';
 import type { Slot } from './slot.ts';
+import type { SlotWatchOptions } from './slot-watch.ts';
 import type { Accelerator } from './vmm.ts';
 
 /** What a carrier is given of the sandbox that it is to carry. */
@@ -39,7 +40,9 @@ export type PreparedCarrier = {
   readonly slot: Slot;
   /** Starts the program that carries the supervisor. Its standard error is a pipe. */
   readonly start: () => Child;
-  /** Packets that the host's own table dropped, by counter; empty where there is none. */
+  /** Watches the host's own tables from then on, what they drop and that nobody changes them; absent where there are none. */
+  readonly watch?: (told: Pick<SlotWatchOptions, 'onDrops' | 'onChange'>) => Promise<void>;
+  /** Packets that the host's own tables dropped, by counter, at the end; empty where there are none. Ends the watch. */
   readonly readDrops: () => Promise<Readonly<Record<string, number>>>;
 };
 

@@ -89,7 +89,7 @@ async function begin(more: { readonly full?: boolean } = {}): Promise<HarnessAns
     eventsFile: join(folder, 'events.jsonl'),
     config: {
       context,
-      accelerator: 'tcg',
+      accelerator: 'kvm',
       workloadUid: 1000,
       channelSocket: join(folder, 'sockets', 'channel'),
       consoleSocket: join(folder, 'sockets', 'console'),
@@ -98,6 +98,7 @@ async function begin(more: { readonly full?: boolean } = {}): Promise<HarnessAns
       direct: [],
       tag,
       allowUnlogged: false,
+      canaryMs: 1000,
     },
   });
 }
@@ -391,7 +392,7 @@ kernelTest(
     await connection.send({ kind: 'failed', code: 'EVENTS_UNWRITABLE', message: 'no \x1b[2J nft', hint: 'x\u202e' });
     const answer = await ask({ kind: 'next', kinds: ['ready'] });
     t.like(answer, { kind: 'error', code: 'GUEST_SETUP_FAILED' });
-    t.regex(answer.kind === 'error' ? answer.message : '', /The guest is not ready: no \\x1b\[2J nft\nx\\u\{202e\}/);
+    t.regex(answer.kind === 'error' ? answer.message : '', /The sandbox is not ready: no \\x1b\[2J nft\nx\\u\{202e\}/);
   },
 );
 
@@ -430,6 +431,44 @@ kernelTest(
     t.regex(summary.problem ?? '', /The event log .* cannot be written: ENOSPC/);
   },
 );
+
+kernelTest('channel process: a canary that is missed is a finding, and one that does not come too', async (t) => {
+  await begin();
+  const { connection, messages } = await attach();
+  await connection.send(hello);
+  await connection.send({ kind: 'canary', number: 1, broken: null, packet: null });
+  await connection.send(ready);
+  await learn({ kind: 'next', kinds: ['ready'] });
+  await until(() => messages.some(({ kind }) => kind === 'canary-seen'));
+  t.like(
+    messages.filter(({ kind }) => kind === 'canary-seen'),
+    [{ number: 1 }],
+  );
+  const findings = async (): Promise<readonly Event[]> => (await events()).filter(({ class_uid: uid }) => uid === 2004);
+  await connection.send({ kind: 'canary', number: 2, broken: 'logged', packet: 'udp6' });
+  for (let look = 0; look < 100 && (await findings()).length < 1; look += 1) await sleep(20);
+  t.deepEqual(
+    (await findings()).map(({ activity_id: activity }) => activity),
+    [1],
+    'at once',
+  );
+  await connection.send({ kind: 'canary', number: 3, broken: null, packet: null });
+  // An interval of a second, and five of grace.
+  const silentSince = performance.now();
+  for (let look = 0; look < 200 && (await findings()).length < 3; look += 1) await sleep(50);
+  t.true(performance.now() - silentSince < 8000);
+  type Finding = { readonly unmapped: { readonly canary: object } };
+  t.deepEqual(
+    (await findings()).map((event) => [event.activity_id, (event as unknown as Finding).unmapped.canary]),
+    [
+      [1, { link: 'logged', packet: 'udp6', missed: 1 }],
+      [3, { link: 'logged', packet: 'udp6', missed: 1 }],
+      [1, { link: 'reported', missed: 1 }],
+    ],
+  );
+  const summary = (await learn(finish)) as RunSummary;
+  t.deepEqual(summary.incomplete, ["canary: missed 2 times, first because of the link 'logged'"]);
+});
 
 kernelTest('channel process: ends when the privileged process is gone', async (t) => {
   await begin();

@@ -205,7 +205,7 @@ function configOf({ path, nextSequence, firstSequence, rotation }: EventsOfChild
 function guestFailure(message: MessageOf<'failed'>): TapwardenError {
   const known = guestCodes.find((code) => code === message.code);
   return new TapwardenError(known ?? 'GUEST_SETUP_FAILED', {
-    message: `The guest is not ready: ${sanitizeText(message.message, 8192)}`,
+    message: `The sandbox is not ready: ${sanitizeText(message.message, 8192)}`,
     ...(message.hint === null ? {} : { hint: sanitizeText(message.hint, 2048) }),
   });
 }
@@ -215,6 +215,8 @@ const guestCodes = [
   'NFT_REJECTED',
   'NFT_FEATURE_MISSING',
   'LOG_UNAVAILABLE',
+  'CANARY_MISSED',
+  'NAMESPACE_FAILED',
   'GUEST_SETUP_FAILED',
   'CHANNEL_PROTOCOL',
 ] as const;

@@ -85,6 +85,7 @@ async function begin(maxBytes: number): Promise<Connection> {
       direct: [],
       tag: 'abcdefghijklmnop',
       allowUnlogged: false,
+      canaryMs: 3_600_000,
     },
   });
   const guest = connect(join(sockets, 'channel'));

@@ -41,12 +41,17 @@ type CommonOptions = {
   /** @default 'interval' */
   readonly fsync?: FsyncPolicy;
   readonly allowUnlogged: boolean;
+  /** How often the guest tries its fence, in milliseconds, 1000 to 3,600,000. @default {@link defaultCanaryMs} */
+  readonly canaryMs?: number;
   readonly onProgress?: (line: string) => void;
   /** Takes what a person should know and what does not keep the sandbox from starting. */
   readonly onWarning?: (line: string) => void;
   /** @default {@link defaultTimeouts} */
   readonly timeouts?: Timeouts;
 };
+
+/** Twice a minute: a fence that was broken is known soon, and an emulated guest does not notice the work. */
+export const defaultCanaryMs = 30_000;
 
 /** Milliseconds that each step of a start may take. */
 export type Timeouts = { readonly helloMs: number; readonly readyMs: number };
@@ -128,7 +133,7 @@ export class Sandbox {
    */
   async start(): Promise<void> {
     const to = nextState(this.#state, 'start');
-    const begun = await Promise.allSettled([this.#bootOrTwice(), this.#openGateway()]);
+    const begun = await Promise.allSettled([this.#bootOrTwice(), this.#openGateway(), this.#watch()]);
     for (const result of begun) if (result.status === 'rejected') throw result.reason;
     this.#mark('ready');
     this.#state = to;
@@ -236,6 +241,7 @@ export class Sandbox {
         direct: options.direct,
         tag: options.tag,
         allowUnlogged: options.allowUnlogged,
+        canaryMs: options.canaryMs ?? defaultCanaryMs,
       },
     });
     this.#channel = channel;
@@ -253,6 +259,15 @@ export class Sandbox {
   async #openUplink(slot: Slot, index: number): Promise<void> {
     const { run, paths, direct, pool = defaultPool, onWarning = () => undefined } = this.#options;
     await openUplink(run, { paths, pool, slot, index, direct, onWarning }, this.#undo);
+  }
+
+  /** From before a workload runs: what the host's own tables drop is told of, and so is whoever changes them. */
+  async #watch(): Promise<void> {
+    const channel = this.#theChannel();
+    await this.#thePrepared().watch?.({
+      onDrops: (slot) => channel.send({ kind: 'drops', slot }),
+      onChange: (change) => channel.send({ kind: 'changed', ...change }),
+    });
   }
 
   /** A folder in which the channel process makes sockets that the carrier, and nobody else, can connect to. */

@@ -2,7 +2,7 @@ import test from 'ava';
 import { matchesGolden } from '../e2e/support/golden.ts';
 import { endsOf } from '../e2e/support/table-structure.ts';
 import { type DirectDestination, renderRuleset } from '../nft/index.ts';
-import { slotDropCounters, slotRuleset } from './slot-table.ts';
+import { framesRuleset, slotDropCounters, slotRuleset } from './slot-table.ts';
 
 const ip4: readonly DirectDestination[] = [
   { rule: 'ntp', protocol: 17, cidr: '192.0.2.10/32', ports: [123, 123] },
@@ -35,5 +35,20 @@ test('slotRuleset() forwards nothing and translates nothing without direct rules
     chains.map(({ name }) => name),
     ['ingress', 'input', 'forward'],
   );
-  t.is(chains[2]?.rules.length, 1);
+  t.is(chains[2]?.rules.filter(({ body }) => / accept$/.test(body)).length, 0);
+});
+
+test('renderRuleset() of the table for frames is the golden', (t) => {
+  matchesGolden(t, 'driver-vm/testdata/slot-frames.nft', renderRuleset(framesRuleset()));
+});
+
+test('slotRuleset() counts as the guest’s what came from the guest alone', (t) => {
+  for (const direct of [[], both]) {
+    for (const { name, rules } of slotRuleset(direct).chains) {
+      if (name !== 'input' && name !== 'forward') continue;
+      const inward = rules.findIndex(({ body }) => body === 'iifname != "tap0" counter name inward drop');
+      const denied = rules.findIndex(({ body }) => body.startsWith(`counter name denied_${name} `));
+      t.true(inward !== -1 && inward < denied, name);
+    }
+  }
 });

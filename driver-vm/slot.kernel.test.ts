@@ -7,7 +7,7 @@ import { expectLoaded } from '../e2e/support/table-structure.ts';
 import { link } from '../init/index.ts';
 import { type DirectDestination, readCounters } from '../nft/index.ts';
 import { deleteSlot, makeSlot, readSlotDrops, type Slot, slotNamespace } from './slot.ts';
-import { slotRuleset, slotTable } from './slot-table.ts';
+import { framesRuleset, framesTable, slotRuleset, slotTable } from './slot-table.ts';
 import { confined } from './vmm.ts';
 
 const uid = 1_899_999_990;
@@ -84,7 +84,7 @@ kernelTest('makeSlot() loads the table before the TAP goes up, and takes all awa
   };
   const undo = new UndoStack();
   await makeSlot(watching, { id: 'b', vmmUid: uid, direct: [] }, undo);
-  t.deepEqual(seen, ['down']);
+  t.deepEqual(seen, ['down', 'down']);
   await undo.unwind();
   const failing: Run = async (argv, options) => {
     if (!argv.includes('nft')) return await scratch.run(argv, options);
@@ -143,9 +143,14 @@ kernelTest('makeSlot(): another user cannot open the TAP, and each frame meets t
     `icmp6 ${guestMac} fe80::1 ff02::2 133`,
     `icmp6 ${guestMac} fe80::1 ff02::1 128`,
     `arp ${guestMac} ${guest} ${host}`,
+    `raw ${guestMac} 88b5`,
   ];
   t.is(await sendFrames(slot, uid, own), `opened\nsent ${own.length}\n`);
-  t.deepEqual(await readSlotDrops(scratch.run, slot), { spoofed: 2, ipv6: 3, denied_input: 2, denied_forward: 2 });
+  t.deepEqual(await readSlotDrops(scratch.run, slot), {
+    ...{ spoofed: 2, ipv6: 3, denied_input: 2, denied_forward: 2, raw: 1 },
+  });
+  const frames = await readCounters({ run: scratch.run, enter: slot.enter }, framesTable);
+  t.is(frames.get('noise')?.packets, 1, 'ARP is no attack');
   const counters = await readCounters({ run: scratch.run, enter: slot.enter }, slotTable);
   t.is(counters.get('gateway')?.packets, 1);
   t.is(counters.get('noise')?.packets, 1);
@@ -175,6 +180,7 @@ kernelTest('readSlotDrops() is empty where there is no slot to read', async (t) 
 
 kernelTest('slotRuleset() is loaded as it is, with and without direct rules', async (t) => {
   await scratch.run(['ip', 'tuntap', 'add', 'dev', link.hostInterface, 'mode', 'tap']);
+  await expectLoaded(t, { run: scratch.run }, framesRuleset());
   await expectLoaded(t, { run: scratch.run }, slotRuleset([]));
   await expectLoaded(t, { run: scratch.run }, slotRuleset(direct6));
   const { stdout } = await scratch.run(['nft', 'list', 'table', slotTable.family, slotTable.name]);

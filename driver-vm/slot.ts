@@ -1,7 +1,14 @@
 import { type Argv, isTapwardenError, messageOf, type Run, TapwardenError, type UndoStack } from '../base/index.ts';
 import { link } from '../init/index.ts';
-import { applyRuleset, type DirectDestination, hasIp6, readCounters } from '../nft/index.ts';
-import { slotDropCounters, slotRuleset, slotTable } from './slot-table.ts';
+import { applyRuleset, type DirectDestination, hasIp6, type NftTarget, readCounters } from '../nft/index.ts';
+import {
+  framesDropCounters,
+  framesRuleset,
+  framesTable,
+  slotDropCounters,
+  slotRuleset,
+  slotTable,
+} from './slot-table.ts';
 
 /** A slot: the host network namespace of one sandbox. */
 export type Slot = {
@@ -40,10 +47,7 @@ export async function makeSlot(run: Run, options: SlotOptions, undo: UndoStack):
   const slot = await makeNamespace(run, { id: options.id, withIp6: hasIp6(options.direct) }, undo);
   const { namespace, enter } = slot;
   await addTap(run, namespace, options.vmmUid);
-  await applyRuleset(
-    { run, enter, ...(options.folder === undefined ? {} : { folder: options.folder }) },
-    slotRuleset(options.direct),
-  );
+  await loadSlot({ run, enter, ...(options.folder === undefined ? {} : { folder: options.folder }) }, options.direct);
   await step('bring the TAP up', () =>
     run(['ip', '-n', namespace, '-batch', '-'], { input: tapUp(hasIp6(options.direct)) }),
   );
@@ -69,6 +73,16 @@ export async function makeNamespace(
     }),
   );
   return { namespace, path: `/run/netns/${namespace}`, enter };
+}
+
+/**
+ * Loads both tables of a slot, where they stand already in their place.
+ *
+ * @throws NFT_MISSING, NFT_REJECTED when they cannot be loaded
+ */
+export async function loadSlot(target: NftTarget, direct: readonly DirectDestination[]): Promise<void> {
+  await applyRuleset(target, framesRuleset());
+  await applyRuleset(target, slotRuleset(direct));
 }
 
 /** Adds the namespace. One of that name which is there already is somebody else's, so it is not on `undo`. */
@@ -101,11 +115,15 @@ export async function deleteSlot(run: Run, id: string): Promise<void> {
   }
 }
 
-/** The slot table's drop counters, in packets; empty when they cannot be read. */
+/** The drop counters of the slot's tables, in packets; empty when they cannot be read. */
 export async function readSlotDrops(run: Run, slot: Slot): Promise<Readonly<Record<string, number>>> {
   try {
-    const counters = await readCounters({ run, enter: slot.enter }, slotTable);
-    return Object.fromEntries(slotDropCounters.map((name) => [name, counters.get(name)?.packets ?? 0]));
+    const target = { run, enter: slot.enter };
+    const [counters, frames] = [await readCounters(target, slotTable), await readCounters(target, framesTable)];
+    return Object.fromEntries([
+      ...slotDropCounters.map((name) => [name, counters.get(name)?.packets ?? 0] as const),
+      ...framesDropCounters.map((name) => [name, frames.get(name)?.packets ?? 0] as const),
+    ]);
   } catch {
     return {};
   }

@@ -5,6 +5,7 @@ import type { AcceleratorChoice } from './accelerator.ts';
 import type { Carrier } from './carrier.ts';
 import { consoleLinesOf } from './console-lines.ts';
 import { makeSlot, readSlotDrops } from './slot.ts';
+import { SlotWatch } from './slot-watch.ts';
 import { startVmm } from './vmm.ts';
 
 /** What a virtual machine carries a sandbox with. */
@@ -34,10 +35,16 @@ export function virtualMachine(options: VirtualMachineOptions): Carrier {
     prepare: async ({ users, folder, channelSocket, consoleSocket }, undo) => {
       const slot = await makeSlot(run, { id, vmmUid: users.vmm, direct, folder }, undo);
       const machine = { guest, workload, accelerator, cpus, memoryMiB, tscKhz, channelSocket, consoleSocket, name: id };
+      let watch: SlotWatch | undefined;
       return {
         slot,
+        watch: async (told) => {
+          const opened = await SlotWatch.open({ run, slot, direct, folder, ...told });
+          undo.push("end the watch of the slot's tables", async () => void (await opened.close()));
+          watch = opened;
+        },
         start: () => startVmm(slot.enter, { uid: users.vmm, gid: users.vmm }, machine),
-        readDrops: async () => await readSlotDrops(run, slot),
+        readDrops: async () => await (watch === undefined ? readSlotDrops(run, slot) : watch.close()),
       };
     },
     failure: ({ status, signal, error }, text, cause) => {

@@ -20,6 +20,8 @@ const shape = object({
   uplink: text(15, /^[a-z0-9-]+$/),
   /** Whether rules of network namespaces other than the kernel's first log, which only there can be read. */
   logging: flag,
+  /** The host's network namespace, where the kernel answers what concerns the whole machine. Example: `/proc/812/ns/net`. */
+  hostNetwork: absolutePath,
   /** Folders of the host that the workload must not see, beside those that it never sees. */
   hidden: list(absolutePath, 16),
 });

@@ -14,6 +14,7 @@ import {
   parseTableHandle,
   tableRequest,
 } from './nfnetlink.ts';
+import { parsePart, partKinds, partsRequest, type RulesetPart } from './ruleset-dump.ts';
 
 const netfilterProtocol = 12;
 /** The kernel fills a datagram of a dump up to 32 KiB, if the reader has room for it. */
@@ -108,6 +109,23 @@ export class NfnetlinkSocket {
         }),
     });
     return elements;
+  }
+
+  /**
+   * Every table, chain, rule, set and named object of the namespace, in the kernel's order.
+   *
+   * @throws NOT_ROOT as {@link tableHandle}
+   */
+  async ruleset(): Promise<readonly RulesetPart[]> {
+    const parts: RulesetPart[] = [];
+    for (const kind of partKinds) {
+      const begun = parts.length;
+      await this.#dump(partsRequest(kind), `the ${kind}s of the namespace`, {
+        begin: () => parts.splice(begun),
+        onPayload: (payload) => parts.push(parsePart(kind, payload)),
+      });
+    }
+    return parts;
   }
 
   /** How many dumps were asked for again because the ruleset changed under them. */

@@ -21,7 +21,8 @@ const applicationLayer: AttackItem = { uid: 'T1071', name: 'Application Layer Pr
 const lateralMovement: AttackItem = { uid: 'TA0008', name: 'Lateral Movement' };
 const remoteServices: AttackItem = { uid: 'T1021', name: 'Remote Services' };
 
-const metadataApi: Attack = {
+/** The service at which clouds hand out credentials. */
+export const metadataApi: Attack = {
   version: attackVersion,
   tactic: { uid: 'TA0006', name: 'Credential Access' },
   technique: { uid: 'T1552', name: 'Unsecured Credentials' },
@@ -38,6 +39,20 @@ const dns = withSub(commandAndControl, applicationLayer, { uid: 'T1071.004', nam
 const web = withSub(commandAndControl, applicationLayer, { uid: 'T1071.001', name: 'Web Protocols' });
 const ssh = withSub(lateralMovement, remoteServices, { uid: 'T1021.004', name: 'SSH' });
 const smb = withSub(lateralMovement, remoteServices, { uid: 'T1021.002', name: 'SMB/Windows Admin Shares' });
+
+/** Many destinations or ports in a window. */
+export const scanAttack: Attack = {
+  version: attackVersion,
+  tactic: { uid: 'TA0007', name: 'Discovery' },
+  technique: { uid: 'T1046', name: 'Network Service Discovery' },
+};
+
+/** A change of a ruleset that fences a sandbox. */
+export const firewallAttack: Attack = {
+  version: attackVersion,
+  tactic: { uid: 'TA0112', name: 'Defense Impairment' },
+  technique: { uid: 'T1686', name: 'Disable or Modify System Firewall' },
+};
 
 /**
  * The ATT&CK technique that a refused packet would belong to, were it malicious; at most one, and none for most

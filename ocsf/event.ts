@@ -68,6 +68,10 @@ export type HttpActivity = EventInput<4002> & Ours;
 /** OCSF `process_activity`: a command that was started or ended. */
 export type ProcessActivity = EventInput<1007> &
   Ours & { readonly process: { readonly name: string; readonly cmd_line: string } };
+/** OCSF `detection_finding`: what follows from several events, or from one that is grave. Its status is of its own kind. */
+export type DetectionFinding = EventInput<2004> & Omit<Ours, 'status_id'>;
+/** OCSF `device_config_state_change`: what protects a sandbox is otherwise than it was. */
+export type DeviceConfigStateChange = EventInput<5019> & Ours;
 /** OCSF `event_log_actvity`, spelt so in the schema: what became of a log. */
 export type EventLogActivity = EventInput<1008> & Ours;
 /** OCSF `application_lifecycle`: a sandbox that started or stopped. */

@@ -1,6 +1,7 @@
 export { type Advice, type AdviceKind, adviceOf, programAdvice, type RefusedTarget } from './advice.ts';
 export { type AttackInput, attacksOf, attackVersion } from './attack.ts';
 export { buildEvent } from './build-event.ts';
+export { type CanaryLink, type CanaryMissedInput, canaryMissed } from './canary-missed.ts';
 export { type ClassName, captions, classNames } from './captions.ts';
 export { type Checked, checkEvent } from './check-event.ts';
 export type { EventContext, Feature } from './context.ts';
@@ -11,6 +12,7 @@ export type * from './event.ts';
 export { type EventPath, parseEventPath, someValue } from './event-path.ts';
 export { type ExecEnd, type ExecInput, execExited, execLaunched } from './exec.ts';
 export type { FenceRule, Verdict } from './fence-rule.ts';
+export { type FindingInput, type FindingKind, finding, maxRelated, type RelatedEvent } from './finding.ts';
 export { finish } from './finish.ts';
 export { deepFreeze } from './frozen.ts';
 export { maxLineBytes } from './line-cap.ts';
@@ -41,6 +43,7 @@ export {
   type TelemetryGapInput,
   telemetryGap,
 } from './record-health.ts';
+export { type RulesetChangeInput, rulesetChanged } from './ruleset-change.ts';
 export {
   type RunCounts,
   type SandboxStartedInput,

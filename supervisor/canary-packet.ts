@@ -94,7 +94,8 @@ function socketAddress(address: string, port: number): Buffer {
   return end;
 }
 
-function ip6Bytes(address: string): Buffer {
+/** The sixteen bytes of an address that has `::` in it. */
+export function ip6Bytes(address: string): Buffer {
   const [head = '', tail = ''] = address
     .split('::')
     .map((half) => half.split(':').filter((part) => part !== ''))
@@ -102,11 +103,13 @@ function ip6Bytes(address: string): Buffer {
   return Buffer.from(head + '0'.repeat(32 - head.length - tail.length) + tail, 'hex');
 }
 
-/** Calls `body` while this process is in a cgroup. Where processes are is the kernel's to say: nothing else changes. */
+/**
+ * Calls `body` while this process is in a cgroup, or, where it cannot be there, where it is: then the packet has no mark, and
+ * that is seen.
+ */
 function inCgroup<T>(cgroup: string | undefined, body: () => T): T {
-  if (cgroup === undefined) return body();
   const own = ownCgroup();
-  writeFileSync(`${cgroup}/cgroup.procs`, '0');
+  if (cgroup === undefined || own === undefined || !join(cgroup)) return body();
   try {
     return body();
   } finally {
@@ -114,8 +117,17 @@ function inCgroup<T>(cgroup: string | undefined, body: () => T): T {
   }
 }
 
-/** The directory of the cgroup v2 that this process is in. */
-function ownCgroup(): string {
+function join(cgroup: string): boolean {
+  try {
+    writeFileSync(`${cgroup}/cgroup.procs`, '0');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The directory of the cgroup v2 that this process is in; `undefined` where there is none. */
+function ownCgroup(): string | undefined {
   const path = /^0::(\/.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/';
   const mounts = readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
@@ -124,6 +136,5 @@ function ownCgroup(): string {
   const root = mounts.findLast(
     ([, where, type]) => type === 'cgroup2' && where?.startsWith('/sys/fs/cgroup') === true,
   )?.[1];
-  if (root === undefined) throw new Error('There is no cgroup v2 below /sys/fs/cgroup');
-  return `${root}${path === '/' ? '' : path}`;
+  return root === undefined ? undefined : `${root}${path === '/' ? '' : path}`;
 }

@@ -98,6 +98,11 @@ export class FenceAccount {
     });
   }
 
+  /** Lets the fence be loaded again, with the sets that are counted in now, while nothing else reads or changes it. */
+  async reload(load: (generation: Generation) => Promise<void>): Promise<void> {
+    await this.#inTurn(async () => await load(this.#generation));
+  }
+
   /** Closes the reader. */
   async stop(): Promise<void> {
     this.#stopped = true;

@@ -37,7 +37,8 @@ export const workloadNamespacePath = `/run/netns/${workloadNet.namespace}`;
  */
 export const inWorkloadNamespace = ['nsenter', `--net=${workloadNamespacePath}`, '--'] as const;
 
-const logSwitch = '/proc/sys/net/netfilter/nf_log_all_netns';
+/** Without it no rule outside the first network namespace logs. */
+export const logSwitch = '/proc/sys/net/netfilter/nf_log_all_netns';
 
 /**
  * Loads the guest's half of the fence: the table of the guest's own namespace, then the fence of the workload's. Says

@@ -12,6 +12,8 @@ export type Place = {
   readonly uplink: string;
   /** The cgroup under which each exec gets its own. */
   readonly cgroup: string;
+  /** Where the kernel's first network namespace is bound, for sockets that are there alone; `undefined`: this one is it. */
+  readonly hostNetwork: string | undefined;
   /** The workload's user as the kernel's records name it: in a jail it has another number inside. */
   readonly workload: { readonly uid: number; readonly gid: number };
 };
@@ -35,6 +37,7 @@ export function placeOf(plan: string | undefined): Place {
       bwrap: guestPaths.bwrap,
       uplink: link.guestInterface,
       cgroup: `${cgroupMount}/workload`,
+      hostNetwork: undefined,
       workload: { uid: workloadUser.uid, gid: workloadUser.gid },
     };
   }
@@ -45,6 +48,7 @@ export function placeOf(plan: string | undefined): Place {
     bwrap: 'bwrap',
     uplink: jail.uplink,
     cgroup: `${cgroupMount}${jail.cgroup}/workload`,
+    hostNetwork: jail.hostNetwork,
     workload: { uid: jail.uid, gid: jail.uid },
   };
 }

@@ -16,13 +16,17 @@ import {
 // Not through the index: the guest reads no YAML, and what its bundle leaves out need not be loaded under emulation.
 import { parsePolicyModel } from '../policy/parse-model.ts';
 import { Canaries } from './canaries.ts';
+import { CanaryRounds } from './canary-rounds.ts';
 import { type Exec, startExec } from './exec.ts';
 import { guestExecMarks, markExec } from './exec-marks.ts';
 import { FenceAccount } from './fence-account.ts';
 import { loadFence, workloadNamespacePath } from './fence-loader.ts';
+import type { FenceWatch, FenceWatchOptions } from './fence-watch.ts';
 import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
+import { awaitLocalAddress } from './local-address.ts';
 import { Monitor } from './monitor.ts';
 import { PacketOrigins } from './packet-origins.ts';
+import { place } from './place.ts';
 import { workloadEnvironment } from './workload-environment.ts';
 import { execCgroup, premadeExecs } from './workload-layout.ts';
 import { openWorkloadNamespace, prepareWorkload } from './workload-namespace.ts';
@@ -40,8 +44,12 @@ export class Session {
   #monitor: Monitor | undefined;
   #account: FenceAccount | undefined;
   #origins: PacketOrigins | undefined;
+  #watching: Promise<void> | undefined;
   #canaries: Canaries | undefined;
+  #rounds: CanaryRounds | undefined;
   #marks = false;
+  /** From before the first command on; what keeps it from being opened keeps the command from being started. */
+  #watch: Promise<FenceWatch> | undefined;
   #proxy: GuestProxy | undefined;
 
   /** `prepared` is the workload's environment, where it is in the making already. */
@@ -83,6 +91,8 @@ export class Session {
         if (credit instanceof SendCredit) credit.grant(message.bytes);
         return;
       }
+      case 'canary-seen':
+        return this.#rounds?.seen(message.number);
       case 'settle':
         return await this.#settle();
     }
@@ -107,28 +117,42 @@ export class Session {
       onFact: (fact) => (fact.kind === 'denied-packet' ? this.#packet(fact) : this.#fact(fact)),
     });
     this.#monitor = monitor;
-    const watching = origins.open();
+    this.#watching = origins.open();
     await (this.#prepared ?? prepareWorkload(run, message.time));
     const fence = await loadFence(run, { tag, direct, allowUnlogged, execs: guestExecMarks });
-    this.#account = new FenceAccount({
+    const account = new FenceAccount({
       run,
       namespace: workloadNamespacePath,
       fence: { tag, direct, ...fence },
       settleLog: async () => await monitor.settle(),
       onFact: (fact) => (fact.kind === 'denied-packet' ? origins.take(fact) : this.#fact(fact)),
     });
+    this.#account = account;
     await openWorkloadNamespace(run);
+    await awaitLocalAddress(workloadNamespacePath);
     const canaries = new Canaries({
       namespace: workloadNamespacePath,
+      logging: fence.log,
       settleLog: async () => await monitor.settle(),
     });
     this.#canaries = canaries;
-    // What cannot be seen in the log cannot be relied on.
-    this.#marks = fence.execs !== undefined && fence.log && (await canaries.marksExec(execCgroup(1), 1));
+    const send = (round: GuestMessage): void => void this.#send(round);
+    this.#rounds = new CanaryRounds({ canaries, intervalMs: message.canaryMs, send });
+    // A mark that did not arrive cannot be relied on.
+    this.#marks = (await this.#rounds.begin(fence.execs === undefined ? undefined : execCgroup(1))) === 1;
     this.#proxy = await startGuestProxy(policy, (fact) => this.#fact(fact));
-    await watching;
     const setupMs = Number((process.hrtime.bigint() - begun) / 1_000_000n);
     await this.#send({ kind: 'ready', logging: fence.log, marks: this.#marks, setupMs });
+    // While the host makes up its mind: under emulation the modules take a while to load.
+    this.#watch = openWatch({
+      run,
+      namespace: workloadNamespacePath,
+      fence: { tag, direct, ...fence },
+      reload: async (load) => await account.reload(load),
+      withLogSwitch: place.jail === undefined,
+      onFact: (fact) => this.#fact(fact),
+    });
+    this.#watch.catch(() => undefined);
   }
 
   async #exec(message: Extract<HostMessage, { kind: 'exec' }>): Promise<void> {
@@ -136,6 +160,7 @@ export class Session {
     if (this.#proxy === undefined) throw new TapwardenError('STATE_ILLEGAL', { message: 'Not configured yet' });
     let exec: Exec;
     try {
+      await Promise.all([this.#watch, this.#watching]);
       if (this.#marks) await this.#mark(number);
       exec = await startExec(run, { ...message, exec: number, env: workloadEnvironment(message.env) });
     } catch (error) {
@@ -156,6 +181,7 @@ export class Session {
     await outputs;
     exec.stdin.destroy();
     await this.#account?.settle();
+    await (await this.#watch)?.settle();
     await this.#origins?.settle();
     this.#execs.delete(number);
     await this.#send({ kind: 'exited', exec: number, ...end });
@@ -231,6 +257,11 @@ export class Session {
   async #send(message: GuestMessage): Promise<void> {
     await this.#connection.send(message);
   }
+}
+
+/** Not before it is needed: see {@link FenceWatch}. */
+async function openWatch(options: FenceWatchOptions): Promise<FenceWatch> {
+  return await (await import('./fence-watch.ts')).FenceWatch.open(options);
 }
 
 function refusal(error: unknown): Pick<Extract<GuestMessage, { kind: 'refused' }>, 'code' | 'message'> {

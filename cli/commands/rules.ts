@@ -1,4 +1,4 @@
-import { directDestinations, hostRuleset, poolOf, slotRuleset } from '../../driver-vm/index.ts';
+import { directDestinations, framesRuleset, hostRuleset, poolOf, slotRuleset } from '../../driver-vm/index.ts';
 import { renderRuleset, renderRulesetOver } from '../../nft/index.ts';
 import { fenceRuleset, guestExecMarks, guestRuleset } from '../../supervisor/index.ts';
 import type { Command } from '../context.ts';
@@ -38,7 +38,7 @@ comment. Needs no root and loads nothing. The tag in the log prefix is a secret 
       direct,
     });
     const rulesets = {
-      slot: renderRuleset(slotRuleset(direct)),
+      slot: renderRuleset(framesRuleset()) + renderRuleset(slotRuleset(direct)),
       guest: renderRuleset(guestRuleset(direct)),
       ...(direct.length === 0 ? {} : { host: renderRuleset(hostRuleset()) }),
       fence: renderRulesetOver(fence),

@@ -64,6 +64,8 @@ The record
                         the system likes; only 'always' survives a power loss (default: interval)
   --result FILE         a JSON object that says how the run ended and what was allowed, denied and lost
   --allow-unlogged      go on where the kernel cannot log: attempts are then refused unseen
+  --canary SECONDS      how often the fence is tried by packets that it must refuse, log and tell of, 1 to 3600
+                        (default: 30)
   --quiet               no progress and no summary on standard error
 
 Exit status: that of COMMAND; 128+n when signal n ended it; 124 on timeout; 125 when tapwarden failed; 126 when COMMAND
@@ -90,6 +92,7 @@ type RunOptions = {
   readonly fsync: FsyncPolicy;
   readonly resultFile: string | undefined;
   readonly allowUnlogged: boolean;
+  readonly canarySeconds: number;
   readonly quiet: boolean;
 };
 
@@ -113,6 +116,7 @@ function readRunOptions(context: Context, args: readonly string[]): RunOptions {
     fsync: { type: 'string' },
     result: { type: 'string' },
     'allow-unlogged': { type: 'boolean' },
+    canary: { type: 'string' },
     quiet: { type: 'boolean' },
   });
   const argv = split === -1 ? [] : args.slice(split + 1);
@@ -144,6 +148,7 @@ function readRunOptions(context: Context, args: readonly string[]): RunOptions {
     fsync: readWord('run', '--fsync', values.fsync, ['always', 'interval', 'never']) ?? 'interval',
     resultFile: values.result,
     allowUnlogged: values['allow-unlogged'] ?? false,
+    canarySeconds: readNumber('run', '--canary', values.canary, { min: 1, max: 3600, unit: 'seconds' }) ?? 30,
     quiet: values.quiet ?? false,
   };
 }
@@ -230,6 +235,7 @@ async function runToEnd(
       events,
       fsync: options.fsync,
       allowUnlogged: options.allowUnlogged,
+      canaryMs: options.canarySeconds * 1000,
       onProgress: (line) => progress.step(line),
       onWarning: (line) => progress.say(line),
     });

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import type { Run } from '../../base/index.ts';
 import { readCgroupSupport } from '../../driver-vm/index.ts';
 import type { Finding } from './finding.ts';
@@ -28,16 +28,26 @@ export async function examineJail(run: Run): Promise<readonly Finding[]> {
     { what: 'overlayfs and cgroup v2', works: await succeeds(run, ['unshare', '--mount', '--net', '--'], mounts) },
   ];
   const { v2, missing } = await readCgroupSupport();
-  const logs = await readFile('/proc/sys/net/netfilter/nf_log_all_netns').then(
-    () => true,
-    () => false,
-  );
   const dmesg = await readFile('/proc/sys/kernel/dmesg_restrict', 'utf8').catch(() => '1');
   return [
-    judgeJail([...trials, { what: 'a mounted cgroup v2', works: v2 }], logs),
+    judgeJail(
+      [
+        ...trials,
+        { what: 'a mounted cgroup v2', works: v2 },
+        { what: 'IPv6', works: await isThere('/proc/sys/net/ipv6') },
+      ],
+      await isThere('/proc/sys/net/netfilter/nf_log_all_netns'),
+    ),
     judgeJailLimits(missing),
     judgeDmesg(dmesg),
   ];
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function succeeds(run: Run, enter: readonly string[], script: string): Promise<boolean> {

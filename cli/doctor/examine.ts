@@ -5,6 +5,7 @@ import {
   chooseAccelerator,
   confined,
   findGuest,
+  framesRuleset,
   isOwned,
   listSandboxes,
   type Paths,
@@ -118,6 +119,7 @@ async function examineKernel(run: Run): Promise<readonly Finding[]> {
     judgeFailure('nft', error),
   ]);
   const table = await tried('slot table', async () => {
+    await checkRuleset({ run, enter: withTap }, framesRuleset());
     await checkRuleset({ run, enter: withTap }, slotRuleset([]));
     return ok('slot table', 'nft and the kernel take it');
   });

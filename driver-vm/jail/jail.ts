@@ -1,5 +1,13 @@
 import { realpath } from 'node:fs/promises';
-import { type Child, escapeText, type Run, start, TapwardenError, type UndoStack } from '../../base/index.ts';
+import {
+  type Child,
+  escapeText,
+  type Run,
+  start,
+  systemPath,
+  TapwardenError,
+  type UndoStack,
+} from '../../base/index.ts';
 import { type JailPlan, jailVariable } from '../../init/jail-plan.ts';
 import type { DirectDestination } from '../../nft/index.ts';
 import type { Carrier, CarrierPlace, PreparedCarrier } from '../carrier.ts';
@@ -63,6 +71,7 @@ async function prepare(options: JailOptions, place: CarrierPlace, undo: UndoStac
     image,
     uplink: slotUplink,
     logging: await holdLogSwitch(id),
+    hostNetwork: `/proc/${process.pid}/ns/net`,
     hidden: await Promise.all([paths.stateDir, paths.runDir].map(async (path) => await realpath(path))),
   };
   const slot = await makeJailSlot(run, { id }, undo);
@@ -97,7 +106,12 @@ function startSupervisor(slot: Slot, { joins }: JailCgroup, plan: JailPlan): Chi
     {
       stdio: ['ignore', 'ignore', 'pipe'],
       // The supervisor's /run is its own and in memory: what it leaves there goes with it.
-      env: { ...plainEnvironment, TMPDIR: '/run', [jailVariable]: JSON.stringify(plan) },
+      env: {
+        ...plainEnvironment,
+        TAPWARDEN_PATH: systemPath,
+        TMPDIR: '/run',
+        [jailVariable]: JSON.stringify(plan),
+      },
       cwd: '/',
       detached: true,
     },

@@ -38,6 +38,8 @@ export type ChannelConfig = {
   /** The run's secret in the log prefix. */
   readonly tag: string;
   readonly allowUnlogged: boolean;
+  /** How often the guest is to try its fence, in milliseconds. */
+  readonly canaryMs: number;
 };
 
 /** What to run in the guest. */
@@ -64,6 +66,15 @@ export type ParentMessage =
   | { readonly kind: 'rotated' }
   /** The log goes on in the file that it has. */
   | { readonly kind: 'unrotated'; readonly message: string }
+  /** The drop counters of the slot's table have risen, to this since the sandbox began. */
+  | { readonly kind: 'drops'; readonly slot: Readonly<Record<string, number>> }
+  /** Somebody changed the slot's ruleset. */
+  | {
+      readonly kind: 'changed';
+      readonly difference: readonly string[];
+      readonly differences: number;
+      readonly restoredMs: number | null;
+    }
   /** The VM is gone: write the last event, close the log, report and end. `slot` are the slot table's drop counters. */
   | {
       readonly kind: 'finish';
@@ -94,6 +105,10 @@ const summary = object({
   invalid: count,
   unwritten: count,
   problem: nullable(text(4096)),
+  /** Findings that were opened. */
+  findings: count,
+  /** Packets that the host dropped although the guest's fence should have: the guest is compromised. */
+  bypassed: count,
   /** What was refused and what to change, for a person: lines that are escaped, and not trusted to be. */
   report: list(text(reportLimits.characters), reportLimits.lines),
 });

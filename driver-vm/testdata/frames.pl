@@ -1,6 +1,7 @@
 # Opens the TAP as a guest's machine does, and sends one Ethernet frame a line of standard input, given as words:
 #
 #   KIND SOURCE-MAC SOURCE DESTINATION [PORT]      KIND: tcp udp icmp6 ip6tcp arp
+#   raw SOURCE-MAC ETHERTYPE                       the type as four hexadecimal digits
 #
 # Prints "opened" or "refused ERRNO", then "sent N". Perl without modules beyond perl-base.
 use strict;
@@ -32,6 +33,7 @@ sub frame {
   my ($kind, $mac, $source, $destination, $port) = @_;
   my $head = mac($destination_mac) . mac($mac);
   my $segment = pack 'n n N N C C n n n', 40000, $port, 1, 0, 0x50, 2, 1024, 0, 0;
+  return $head . pack('H4', $source) . "\0" x 46 if $kind eq 'raw';
   return $head . pack('n', 0x0806) . pack('n n C C n', 1, 0x0800, 6, 4, 1) . mac($mac) . inet_pton(AF_INET, $source) . "\0" x 6 . inet_pton(AF_INET, $destination) if $kind eq 'arp';
   if ($kind eq 'tcp' || $kind eq 'udp') {
     my $payload = $kind eq 'tcp' ? $segment : pack('n n n n', 40000, $port, 8, 0);

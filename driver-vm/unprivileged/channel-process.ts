@@ -4,6 +4,7 @@ import { isTapwardenError, messageOf, TapwardenError } from '../../base/index.ts
 import { Connection, channelVersion, type GuestMessage, parseGuestMessage } from '../../channel/index.ts';
 import { JsonlWriter, type LogStatus } from '../../ocsf/index.ts';
 import type { ChannelConfig, ChildMessage, ExecRequest, ParentMessage } from '../shared/ipc.ts';
+import { CanaryWatch } from './canary-watch.ts';
 import { summaryOfClosed } from './completeness.ts';
 import { ConsoleTail } from './console-tail.ts';
 import { type Gateway, startGateway } from './gateway.ts';
@@ -11,6 +12,11 @@ import { listenForVmm } from './guest-link.ts';
 import { NextFile } from './next-file.ts';
 import { Recorder } from './recorder.ts';
 import { Stdio, theExec } from './stdio.ts';
+
+/** Milliseconds between two looks at what is over. */
+const tickMs = 5000;
+/** How much later than its interval a round of canaries may come: an emulated guest is slow, and its host may be busy. */
+const canaryGraceMs = { usual: 5000, emulated: 20_000 } as const;
 
 /** How the channel process talks to the privileged one. */
 export type ParentLink = {
@@ -34,9 +40,11 @@ export class ChannelProcess {
   /** Events that the log dropped, as far as an event of it tells of them. */
   #toldDropped = 0;
   #gateway: Gateway | undefined;
+  #canaries: CanaryWatch | undefined;
   #connection: Connection | undefined;
   #stdio: Stdio | undefined;
   #exec: ExecRequest | undefined;
+  #timer: NodeJS.Timeout | undefined;
   #kernelRelease = '';
   /** What the guest may say next, once each: every one of these is an event, or a message to the privileged process. */
   readonly #expected = new Set<GuestMessage['kind']>();
@@ -53,6 +61,7 @@ export class ChannelProcess {
       case 'gateway':
         return await this.#openGateway(handle);
       case 'reset':
+        this.#canaries?.stop();
         this.#connection?.close();
         this.#connection = undefined;
         this.#parent.send({ kind: 'console', text: this.#console.text() });
@@ -71,6 +80,10 @@ export class ChannelProcess {
       case 'rotated':
       case 'unrotated':
         return this.#nextFile?.onMessage(message);
+      case 'drops':
+        return this.#recorder?.hostDrops(message.slot);
+      case 'changed':
+        return this.#recorder?.rulesetChanged({ ...message, where: 'slot' });
       case 'finish':
         return await this.#finish(message);
     }
@@ -115,6 +128,7 @@ export class ChannelProcess {
       now: Date.now,
     });
     this.#recorder = recorder;
+    this.#timer = setInterval(() => this.#guarded(() => recorder.tick()), tickMs);
     await listenForVmm(config.channelSocket, (socket) => this.#connect(socket));
     await listenForVmm(config.consoleSocket, (socket) => {
       socket.on('data', (piece) => this.#console.push(piece));
@@ -158,7 +172,7 @@ export class ChannelProcess {
 
   /** @throws CHANNEL_PROTOCOL when the guest says again, or unasked, what it says once at its time */
   #checkOrder({ kind }: GuestMessage): void {
-    if (kind === 'end' || kind === 'window' || kind === 'fact') return;
+    if (kind === 'end' || kind === 'window' || kind === 'fact' || kind === 'canary') return;
     if (!this.#expected.delete(kind)) {
       throw new TapwardenError('CHANNEL_PROTOCOL', { message: `The guest sent '${kind}' when nobody asked for it` });
     }
@@ -175,6 +189,7 @@ export class ChannelProcess {
         return this.#onHello(message);
       case 'ready':
         recorder?.started(this.#kernelRelease, message);
+        this.#canaries?.start();
         return this.#parent.send({ kind: 'ready', logging: message.logging, setupMs: message.setupMs });
       case 'failed':
         return this.#parent.send(message);
@@ -196,6 +211,9 @@ export class ChannelProcess {
         return this.#stdio?.onWindow(message.stream, message.bytes);
       case 'fact':
         return recorder?.fact(message.fact);
+      case 'canary':
+        this.#canaries?.report(message);
+        return void this.#send({ kind: 'canary-seen', number: message.number });
       case 'counts':
         recorder?.counts(message.counts);
         return this.#parent.send({ kind: 'settled' });
@@ -212,6 +230,7 @@ export class ChannelProcess {
       });
     }
     this.#kernelRelease = kernelRelease;
+    this.#watchCanaries(config);
     this.#parent.send({ kind: 'hello', kernelRelease, bootMs });
     void this.#send({
       kind: 'configure',
@@ -222,10 +241,25 @@ export class ChannelProcess {
       policy: config.policy,
       direct: config.direct,
       allowUnlogged: config.allowUnlogged,
+      canaryMs: config.canaryMs,
+    });
+  }
+
+  /** A guest that is booted anew numbers its rounds anew. */
+  #watchCanaries({ canaryMs, accelerator, context }: ChannelConfig): void {
+    this.#canaries?.stop();
+    this.#canaries = new CanaryWatch({
+      intervalMs: canaryMs,
+      graceMs: accelerator === 'tcg' ? canaryGraceMs.emulated : canaryGraceMs.usual,
+      now: Date.now,
+      uid: `canary/${context.sandboxId}/${context.runId}`,
+      onFinding: (finding) => this.#guarded(() => this.#recorder?.canaryMissed(finding)),
     });
   }
 
   async #finish(message: Extract<ParentMessage, { kind: 'finish' }>): Promise<void> {
+    clearInterval(this.#timer);
+    this.#canaries?.stop();
     this.#connection?.close();
     this.#connection = undefined;
     await this.#gateway?.close();

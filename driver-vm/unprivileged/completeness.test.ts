@@ -21,7 +21,11 @@ const whole: RecordState = {
   ran: true,
   beyondBudget: 0,
   dropped: 0,
+  canaries: 0,
+  canaryLink: undefined,
   unaccounted: 0,
+  hostDropped: 0,
+  rulesetChanges: 0,
 };
 
 const states: readonly (readonly [string, Partial<RecordState>, readonly string[]])[] = [
@@ -31,6 +35,11 @@ const states: readonly (readonly [string, Partial<RecordState>, readonly string[
   ['a fence that cannot log', { logging: false }, ['unlogged: the fence leaves no log line of what it refuses']],
   ['a guest that tells too much', { beyondBudget: 7 }, ['event-budget: 7 facts were more than one sandbox may tell']],
   ['a full disk', { dropped: 2 }, ['unwritten: 2 events are not in the log, because the disk did not take them']],
+  [
+    'missed canaries',
+    { canaries: 2, canaryLink: 'logged' },
+    ["canary: missed 2 times, first because of the link 'logged'"],
+  ],
   ['counters that could not be read', { counts: null }, ['unknown: the counters of the fence could not be read']],
   [
     'a guest that died under its workload',
@@ -41,6 +50,16 @@ const states: readonly (readonly [string, Partial<RecordState>, readonly string[
     'packets that nothing explains',
     { unaccounted: 5 },
     ['unknown: 5 packets were counted of which nothing else was told'],
+  ],
+  [
+    'packets that came past the fence',
+    { hostDropped: 3 },
+    ['bypassed: 3 packets came past the fence, whose word counts no more'],
+  ],
+  [
+    'a ruleset that somebody changed',
+    { rulesetChanges: 2 },
+    ['unknown: a ruleset was changed 2 times until it was loaded again'],
   ],
   [
     'full sets',
@@ -80,6 +99,8 @@ const record: RecordSummary = {
   attempts: 1,
   lost: 0,
   invalid: 0,
+  findings: 0,
+  bypassed: 0,
   report: [],
   complete: true,
   incomplete: [],

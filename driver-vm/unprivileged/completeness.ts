@@ -17,8 +17,15 @@ export type RecordState = {
   readonly beyondBudget: number;
   /** Events that the log did not take. */
   readonly dropped: number;
+  /** Rounds of canaries that were missed, and the first link that broke. */
+  readonly canaries: number;
+  readonly canaryLink: string | undefined;
   /** Packets that the counters tell of and nothing else, though neither full sets nor the budget explain it. */
   readonly unaccounted: number;
+  /** Packets that the host dropped although the guest's fence should have. */
+  readonly hostDropped: number;
+  /** Changes that somebody made to a ruleset of the sandbox. */
+  readonly rulesetChanges: number;
   /** The fence's last counters; `null` where they could not be read, `undefined` where the guest never said. */
   readonly counts: FenceCounts | null | undefined;
 };
@@ -28,15 +35,20 @@ export type RecordState = {
  * in the kernel log, no full set, no span of time of which something is not known.
  */
 export function incompleteReasons(state: RecordState): readonly string[] {
-  const { gaps, logging, ran, beyondBudget, dropped, unaccounted, counts } = state;
+  const { gaps, logging, ran, beyondBudget, dropped, canaries, canaryLink, counts } = state;
+  const { unaccounted, hostDropped, rulesetChanges } = state;
   const reasons: string[] = [];
   if (gaps > 0) reasons.push(`log-gap: ${gaps} records of the kernel log were overwritten before they were read`);
   if (!logging) reasons.push('unlogged: the fence leaves no log line of what it refuses');
   if (beyondBudget > 0) reasons.push(`event-budget: ${beyondBudget} facts were more than one sandbox may tell`);
   if (dropped > 0) reasons.push(unwrittenReason(dropped));
+  if (canaries > 0) reasons.push(`canary: missed ${canaries} times, first because of the link '${canaryLink}'`);
   if (counts === null) reasons.push('unknown: the counters of the fence could not be read');
   if (counts === undefined && ran) reasons.push('unknown: the sandbox ended before its counters were read');
   if (unaccounted > 0) reasons.push(`unknown: ${unaccounted} packets were counted of which nothing else was told`);
+  if (hostDropped > 0) reasons.push(`bypassed: ${hostDropped} packets came past the fence, whose word counts no more`);
+  if (rulesetChanges > 0)
+    reasons.push(`unknown: a ruleset was changed ${rulesetChanges} times until it was loaded again`);
   return [...reasons, ...(counts === null || counts === undefined ? [] : ofCounts(counts))];
 }
 

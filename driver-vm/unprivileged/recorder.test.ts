@@ -1,108 +1,18 @@
 import test from 'ava';
-import type { DeniedGroup, DeniedPacketFact, Fact, FenceCounts } from '../../channel/index.ts';
-import { schemaAvailable, validateEvent } from '../../e2e/support/ocsf-schema.ts';
-import type { EventBody, EventContext, JsonlWriter } from '../../ocsf/index.ts';
+import type { DeniedGroup, Fact, FenceCounts } from '../../channel/index.ts';
+import { schemaAvailable } from '../../e2e/support/ocsf-schema.ts';
+import {
+  counted,
+  exec,
+  loggedAndMarked,
+  packet,
+  problems,
+  recording,
+  refused,
+  request,
+} from '../../e2e/support/recording.ts';
 import { defaultBudget, type EventBudget } from './event-budget.ts';
-import { Recorder } from './recorder.ts';
-
-const context: EventContext = {
-  ocsfVersion: '1.8.0',
-  productVersion: '0.1.0',
-  logName: 'a.jsonl',
-  sandboxId: 'a',
-  runId: '0b0e0c1e-3c8e-4f7e-9a55-0d4b5a0d6f11',
-  hostname: 'host',
-  hypervisor: 'qemu',
-  policy: { uid: 'p', name: 'p', version: 'sha256:1' },
-};
-const loggedAndMarked = { logging: true, marks: true };
-const exec = { argv: ['sh', '-c', 'true'], env: {}, workdir: null };
-
-type Recorded = EventBody & { readonly count?: number };
-
-/** A recorder over a list in place of the file, and a clock that stands still until it is moved. */
-function recording(
-  budget?: EventBudget,
-  changes: Partial<EventContext> = {},
-): { recorder: Recorder; events: Recorded[]; clock: { now: number } } {
-  const events: Recorded[] = [];
-  const clock = { now: 1_790_000_000_000 };
-  const log = { append: (body: Recorded) => void events.push(body) } as unknown as JsonlWriter;
-  const options = {
-    context: { ...context, ...changes },
-    log,
-    accelerator: 'tcg',
-    workloadUid: 1000,
-    now: () => clock.now,
-  } as const;
-  return { recorder: new Recorder(budget === undefined ? options : { ...options, budget }), events, clock };
-}
-
-let sequence = 0;
-function packet(changes: Partial<DeniedPacketFact> = {}): Fact {
-  sequence += 1;
-  return {
-    kind: 'denied-packet',
-    monotonic: '12.345678',
-    sequence,
-    interfaceOut: 'eth0',
-    source: '10.200.0.2',
-    destination: '198.51.100.1',
-    protocol: 6,
-    sourcePort: 40_000,
-    destinationPort: 80,
-    icmp: null,
-    length: 60,
-    tcpFlags: 2,
-    uid: 1000,
-    gid: 1000,
-    mark: null,
-    raw: 'IN= OUT=eth0',
-    origin: null,
-    ...changes,
-  };
-}
-const request = (changes: object = {}): Fact => ({
-  kind: 'denied-request',
-  method: 'CONNECT',
-  host: 'example.com',
-  port: 443,
-  path: null,
-  client: { address: '10.200.0.2', port: 40_000 },
-  code: 'HOST_NOT_ALLOWED',
-  reason: 'no rule allows it',
-  hint: 'add one',
-  ...changes,
-});
-const counted = (counts: Partial<FenceCounts>): FenceCounts => {
-  const all: FenceCounts = {
-    deniedTcp: 0,
-    deniedUdp: 0,
-    deniedOther: 0,
-    unlogged: 0,
-    direct: 0,
-    logged: 0,
-    overflow: 0,
-    portsFull: false,
-    unread: 0,
-    unknown: [],
-    ...counts,
-  };
-  return { ...all, logged: all.deniedTcp + all.deniedUdp + all.deniedOther - all.unlogged };
-};
-const refused = (events: readonly Recorded[]): number =>
-  events
-    .filter(
-      ({ class_uid, activity_id, metadata }) =>
-        class_uid === 4001 && activity_id === 5 && metadata.log_provider === 'nf_tables',
-    )
-    .reduce((sum, { count }) => sum + (count ?? 1), 0);
-
-/** The events as they stand in the file: the log adds three keys. */
-const problems = (events: readonly Recorded[]): readonly string[] =>
-  events.flatMap((event) =>
-    validateEvent({ ...event, metadata: { ...event.metadata, uid: 'u', sequence: 1, logged_time: 1 } }),
-  );
+import type { Recorder } from './recorder.ts';
 
 test('Recorder makes a valid event of each step of a run, in order', (t) => {
   const { recorder, events } = recording();
@@ -350,13 +260,13 @@ test('Recorder passes over facts that cannot be events, and their packets are in
 });
 
 test('Recorder makes valid events of hostile text, and findings of none', (t) => {
-  const { recorder, events } = recording();
+  const { recorder, events, findings } = recording();
   const hostile = '\x1b[31m\u202e"},{"time":1,\n\0\ud800'.repeat(30);
   recorder.started(hostile.slice(0, 64), loggedAndMarked);
   recorder.fact(packet({ raw: hostile, interfaceOut: hostile.slice(0, 15) }));
   recorder.fact(request({ host: hostile.slice(0, 255), method: hostile.slice(0, 32), reason: hostile, hint: hostile }));
   t.is(events.length, 3);
-  t.true(events.every(({ class_uid }) => Number(class_uid) !== 2004));
+  t.deepEqual(findings, []);
   if (schemaAvailable() === undefined) t.deepEqual(problems(events), []);
   else if (process.env['REQUIRE'] !== undefined) t.fail(schemaAvailable());
 });
@@ -450,4 +360,59 @@ test('Recorder reports what was refused, in lines that are safe to print; nothin
   ]);
   t.is(report.at(-1), 'and 6 more destinations');
   for (const line of report) t.regex(line, /^[\x20-\x7e…]{1,1200}$/);
+});
+
+test('Recorder makes a finding of what the host dropped, and its record is complete no more', (t) => {
+  const { recorder, findings } = recording();
+  recorder.launched(exec, 1);
+  recorder.hostDrops({ spoofed: 1, ipv6: 0 });
+  recorder.counts(counted({}));
+  const {
+    bypassed,
+    findings: opened,
+    complete,
+    incomplete,
+    report,
+  } = recorder.stopped('end', false, { spoofed: 1, ipv6: 2 });
+  t.deepEqual({ bypassed, opened, complete }, { bypassed: 3, opened: 1, complete: false });
+  t.deepEqual(incomplete, ['bypassed: 3 packets came past the fence, whose word counts no more']);
+  t.deepEqual(
+    findings.map(({ activity_name, severity }) => `${activity_name} ${severity}`),
+    ['Create Critical', 'Close Critical'],
+  );
+  t.regex(report[0] ?? '', /^finding: Critical: Packets went past the fence of the guest: The host dropped 3 packets/);
+  if (schemaAvailable() === undefined) t.deepEqual(problems(findings), []);
+});
+
+test('Recorder tells of a changed ruleset in an event and in a finding that rests on it', (t) => {
+  const { recorder, events, findings } = recording();
+  recorder.rulesetChanged({ where: 'slot', difference: ['+ rule'], differences: 1, restoredMs: 40 });
+  t.like(events[0], { class_uid: 5019, severity: 'High', unmapped: { ruleset: { where: 'slot', restored_ms: 40 } } });
+  t.is(findings.length, 1);
+  const { complete, incomplete, findings: opened } = recorder.stopped('end', false, {});
+  t.deepEqual({ complete, opened }, { complete: false, opened: 1 });
+  t.is(findings.length, 2);
+  t.deepEqual(incomplete, ['unknown: a ruleset was changed 1 times until it was loaded again']);
+});
+
+test('Recorder makes one finding of a flood, and names the events that it rests on', (t) => {
+  const { recorder, findings, clock } = recording();
+  for (let index = 0; index < 5000; index += 1) recorder.fact(packet());
+  clock.now += 61_000;
+  recorder.tick();
+  t.deepEqual(
+    findings.map(({ activity_name }) => activity_name),
+    ['Create', 'Close'],
+  );
+  t.is(recorder.stopped('end', false, {}).findings, 1);
+});
+
+test('Recorder does not forget packets whose counters somebody made anew', (t) => {
+  const { recorder, events } = recording();
+  recorder.launched(exec, 1);
+  for (let index = 0; index < 5; index += 1) recorder.fact(packet());
+  recorder.fact({ kind: 'ruleset-changed', where: 'fence', difference: ['- table'], differences: 1, restoredMs: 300 });
+  recorder.counts(counted({ deniedTcp: 2 }));
+  t.is(refused(events), 5);
+  t.like(recorder.stopped('end', false, {}), { denied: 5, lost: 0, complete: false, findings: 1 });
 });

@@ -2,6 +2,9 @@ import { constants } from 'node:os';
 import { isTapwardenError } from '../../base/index.ts';
 import type { Fact, FenceCounts } from '../../channel/index.ts';
 import {
+  type CanaryLink,
+  type CanaryMissedInput,
+  canaryMissed,
   checkEvent,
   connectAllowed,
   connectDenied,
@@ -17,7 +20,10 @@ import {
   fenceUnlogged,
   type JsonlWriter,
   logReaderRestarted,
+  type NetworkActivity,
+  type RulesetChangeInput,
   renderBrief,
+  rulesetChanged,
   sandboxStarted,
   sandboxStopped,
   telemetryGap,
@@ -26,6 +32,7 @@ import { clientGoneStatus, type Outcome } from '../../proxy/index.ts';
 import { type ExecRequest, reportLimits } from '../shared/ipc.ts';
 import { incompleteReasons, type RecordSummary } from './completeness.ts';
 import { BudgetLeft, defaultBudget, type EventBudget } from './event-budget.ts';
+import { Findings, type HostDrops } from './findings.ts';
 import { type RefusedContext, RefusedPackets } from './refused-packets.ts';
 import { theExec } from './stdio.ts';
 
@@ -48,12 +55,14 @@ const reportedDestinations = 5;
  * Turns what the guest and the gateway saw into events, and keeps the counts of the run.
  *
  * The host's word goes over the guest's: time, uid, sequence and device are the host's. A fact becomes one event of the
- * kind that it is, whatever its text says; findings are never made of a guest's words alone.
+ * kind that it is, whatever its text says; no text of a guest becomes a finding, and one of many refused packets says whose
+ * word that is.
  */
 export class Recorder {
   readonly #options: RecorderOptions;
-  readonly #refused: RefusedPackets;
   readonly #tried = new EventSummary();
+  readonly #findings: Findings;
+  readonly #refused: RefusedPackets;
   #context: EventContext;
   #allowed = 0;
   #deniedRequests = 0;
@@ -70,6 +79,11 @@ export class Recorder {
   #invalid = 0;
   /** Events that the log did not take. */
   #dropped = 0;
+  /** Changes that somebody made to a ruleset of the sandbox. */
+  #changes = 0;
+  /** Rounds of canaries that were missed, and the first link that broke. */
+  #missedCanaries = 0;
+  #missedLink: CanaryLink | undefined;
   #exec: ExecRequest | undefined;
   #startedAt = 0;
   readonly #budget: BudgetLeft;
@@ -80,6 +94,11 @@ export class Recorder {
     this.#startedAt = options.now();
     this.#refused = new RefusedPackets(this.#startedAt, (event) => this.#append(event));
     this.#budget = new BudgetLeft(options.budget ?? defaultBudget, this.#startedAt);
+    this.#findings = new Findings({
+      now: options.now,
+      context: () => this.#context,
+      append: (event) => this.#append(event),
+    });
   }
 
   /**
@@ -176,14 +195,44 @@ export class Recorder {
     this.#refused.remainder(counts, this.#run());
   }
 
+  /** Takes a canary that was missed, or is seen again. */
+  canaryMissed(finding: CanaryMissedInput): void {
+    if (finding.step !== 'close') {
+      this.#missedCanaries += 1;
+      this.#missedLink ??= finding.link;
+    }
+    this.#append(canaryMissed(this.#context, finding));
+  }
+
   /** Says that the log has not taken so many events, now that it takes them again. */
   dropped(count: number): void {
     this.#dropped += count;
     this.#append(eventsDropped(this.#context, { time: this.#options.now(), dropped: count }));
   }
 
-  /** Writes the last event and returns the counts of the run. */
-  stopped(reason: string, failed: boolean, slot: Readonly<Record<string, number>>): RecordSummary {
+  /** Takes the drop counters of the host's own table, since the sandbox began: packets that the guest's fence let out. */
+  hostDrops(drops: HostDrops): void {
+    this.#findings.hostDrops(drops);
+  }
+
+  /** Takes a change that somebody made to a ruleset of the sandbox. */
+  rulesetChanged(change: Omit<RulesetChangeInput, 'time'>): void {
+    const event = rulesetChanged(this.#context, { ...change, time: this.#options.now() });
+    const uid = this.#write(event);
+    this.#changes += 1;
+    const related = uid === undefined ? undefined : { uid, typeUid: event.type_uid };
+    this.#findings.rulesetChanged(change.where, event.message, change.restoredMs !== null, related);
+  }
+
+  /** To be called every few seconds, for findings that are over. */
+  tick(): void {
+    this.#findings.tick();
+  }
+
+  /** Writes the last events and returns the counts of the run. */
+  stopped(reason: string, failed: boolean, slot: HostDrops): RecordSummary {
+    this.#findings.hostDrops(slot);
+    this.#findings.closeAll();
     const summary = this.#summary();
     this.#append(
       sandboxStopped(this.#context, {
@@ -222,13 +271,20 @@ export class Recorder {
       ran: this.#exec !== undefined,
       beyondBudget: this.#beyondBudget,
       dropped: this.#dropped,
+      canaries: this.#missedCanaries,
+      canaryLink: this.#missedLink,
       unaccounted: this.#refused.unaccounted,
+      hostDropped: this.#findings.hostDropped,
+      rulesetChanges: this.#changes,
     });
     return {
+      findings: this.#findings.opened,
+      bypassed: this.#findings.hostDropped,
       complete: incomplete.length === 0,
       incomplete,
       allowed: this.#allowed,
-      denied: known ? counts.deniedTcp + counts.deniedUdp + counts.deniedOther : this.#refused.recorded,
+      // Of a fence that was made anew the counters tell of less than was told before.
+      denied: Math.max(known ? counts.deniedTcp + counts.deniedUdp + counts.deniedOther : 0, this.#refused.recorded),
       deniedRequests: this.#deniedRequests,
       attempts: this.#refused.attempts,
       invalid: this.#invalid,
@@ -265,6 +321,8 @@ export class Recorder {
       case 'gap':
         this.#gaps += fact.missing;
         return this.#append(telemetryGap(this.#context, { ...fact, time: this.#options.now(), source: '/dev/kmsg' }));
+      case 'ruleset-changed':
+        return this.rulesetChanged(fact);
       case 'restart':
         return this.#append(
           logReaderRestarted(this.#context, { ...fact, time: this.#options.now(), source: '/dev/kmsg' }),
@@ -301,12 +359,21 @@ export class Recorder {
     };
   }
 
-  /** Every event passes here. One that is not valid is carried by one that is, and counted. */
-  #append<Draft extends EventDraft>(given: EventBody<Draft>): void {
+  #append<Draft extends EventDraft>(event: EventBody<Draft>): void {
+    this.#write(event);
+  }
+
+  /**
+   * Every event passes here. One that is not valid is carried by one that is, and counted. Returns the uid that the log gave
+   * it; none where the log did not take it.
+   */
+  #write<Draft extends EventDraft>(given: EventBody<Draft>): string | undefined {
     const { body, errors } = checkEvent(given as EventBody<EventDraft>, this.#context, this.#options.now());
     if (errors.length > 0) this.#invalid += 1;
     this.#tried.add(body);
-    this.#options.log.append(body);
+    const uid = this.#options.log.append(body)?.uid;
+    if (body.class_uid === 4001) this.#findings.refused(body as EventBody<NetworkActivity>, uid);
+    return uid;
   }
 }
 

@@ -17,6 +17,14 @@ exec /usr/sbin/nft.shipped "$@"
 /** An nft that loads nothing either, and says that all went well. */
 const idleNft = '#!/bin/busybox sh\nexit 0\n';
 
+/** An nft that loads a counter where the fence logs. */
+const silentNft = `#!/bin/busybox sh
+for file in "$@"; do
+	[ -f "$file" ] && sed -i 's/log prefix "[^"]*" level info flags skuid/counter/' "$file"
+done
+exec /usr/sbin/nft.shipped "$@"
+`;
+
 /** Guests that cannot build the fence, by what is wrong with them: the code, and what the error names. */
 const broken: readonly {
   readonly title: string;
@@ -51,6 +59,12 @@ const broken: readonly {
     changes: { programs: { '/usr/sbin/nft': idleNft } },
     code: 'NFT_REJECTED',
     says: /the kernel told of 0 of \d+ rules of table inet tapwarden_guest/,
+  },
+  {
+    title: 'whose fence says nothing of what it refuses',
+    changes: { moved: { '/usr/sbin/nft': '/usr/sbin/nft.shipped' }, programs: { '/usr/sbin/nft': silentNft } },
+    code: 'CANARY_MISSED',
+    says: /a TCP connect over IPv4 was refused and left no line/,
   },
   {
     title: 'whose supervisor cannot start',

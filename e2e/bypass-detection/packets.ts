@@ -101,17 +101,22 @@ export async function refusesEveryPacket(t: ExecutionContext, bench: Bench): Pro
   t.true((report['parallel']?.ms ?? Number.NaN) < 2000, `200 connects took ${report['parallel']?.ms} ms`);
   const parallel = events.filter((event) => event.dst_endpoint?.ip === '198.51.100.200');
   t.deepEqual(
-    parallel.map((event) => event.dst_endpoint?.port),
+    parallel.map((event) => event.dst_endpoint?.port).toSorted((a = 0, b = 0) => a - b),
     Array.from({ length: 200 }, (_, number) => 10_000 + number),
   );
 
   // That denied is the sum over these events, and attempts the distinct ones, is checked after every test.
-  t.is(result?.lost, 0);
+  const aggregates = withCode(refusals(events), 'egress-denied-aggregate');
+  // The log of a host may be too small for so many lines at once. What has no line is told of all the same.
+  if (bench.boundary === 'vm') t.is(aggregates.length, 0);
+  t.is(
+    result?.lost,
+    aggregates.reduce((sum, { count }) => sum + (count ?? 1), 0),
+  );
   t.deepEqual([result?.complete, result?.incomplete], [true, []]);
   t.is(withCode(events, 'sandbox-started')[0]?.unmapped?.attribution, 'exec-mark');
   t.is(result?.attempts, made.length + 1 + 200);
   t.is(result?.allowed, 0);
-  t.is(withCode(refusals(events), 'egress-denied-aggregate').length, 0);
   const stopped = withCode(events, 'sandbox-stopped')[0];
   t.deepEqual(
     Object.values(stopped?.unmapped?.slot ?? {}).filter((packets) => packets !== 0),

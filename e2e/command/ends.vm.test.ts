@@ -17,7 +17,7 @@ vmTest('run: environment, working directory and exit status reach the command an
     'good day=1|inherited|/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   ]);
   t.true(stdout.toString('utf8').endsWith('\n0\n'), 'what was made of the directory is the workload’s');
-  const counts = ['allowed', 'denied', 'attempts', 'lost', 'invalid', 'unwritten'];
+  const counts = ['allowed', 'denied', 'attempts', 'lost', 'invalid', 'unwritten', 'findings', 'bypassed'];
   t.deepEqual(Object.keys(result ?? {}), ['exit', 'reason', ...counts, 'complete', 'incomplete', 'events']);
   t.like(result, {
     exit: 255,
@@ -28,6 +28,8 @@ vmTest('run: environment, working directory and exit status reach the command an
     lost: 0,
     invalid: 0,
     unwritten: 0,
+    findings: 0,
+    bypassed: 0,
     complete: true,
     incomplete: [],
   });

@@ -1,5 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, symlink } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { run } from '../../base/index.ts';
 import { jailTest } from '../support/jail-test.ts';
 import { refusals, withCode } from '../support/record.ts';
 import { until } from '../support/until.ts';
@@ -52,6 +54,36 @@ jailTest('jail: a signal reaches the command, and how it ended is told', async (
 
   const killed = await bench.run(['--', 'sh', '-c', 'kill -KILL $$']);
   t.is(killed.status, 137);
+});
+
+jailTest('jail: a program that the host lacks is named, and no command runs', async (t, bench) => {
+  const folder = join(bench.folder, 'programs');
+  await mkdir(folder);
+  // The workload's user starts a part of it.
+  await chmod(bench.folder, 0o755);
+  const shown = await run([
+    'find',
+    '-H',
+    '/bin',
+    '/sbin',
+    '/usr/bin',
+    '/usr/sbin',
+    '-maxdepth',
+    '1',
+    '!',
+    '-type',
+    'd',
+  ]);
+  const programs = new Map(shown.stdout.split('\n').map((path) => [basename(path), path]));
+  for (const name of ['bwrap', 'nft']) {
+    programs.delete(name);
+    await rm(join(folder, name), { force: true });
+    for (const [other, path] of programs) await symlink(path, join(folder, other)).catch(() => undefined);
+    const { status, stderr, stdout } = await bench.run(['--', 'echo', 'ran'], { env: { TAPWARDEN_PATH: folder } });
+    t.is(status, 125);
+    t.is(stdout.toString('utf8'), '');
+    t.regex(stderr, new RegExp(`GUEST_SETUP_FAILED.*${name}|NFT_MISSING.*'${name}'`));
+  }
 });
 
 jailTest('jail: --timeout ends a command, and what it left behind', async (t, bench) => {

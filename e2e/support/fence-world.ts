@@ -5,6 +5,7 @@ import { makeLogTag } from '../../nft/index.ts';
 import { Canaries } from '../../supervisor/canaries.ts';
 import { FenceAccount } from '../../supervisor/fence-account.ts';
 import { inWorkloadNamespace, loadFence, workloadNamespacePath } from '../../supervisor/fence-loader.ts';
+import { awaitLocalAddress } from '../../supervisor/local-address.ts';
 import { Monitor } from '../../supervisor/monitor.ts';
 import { namespaceSetup, openWorkloadNamespace } from '../../supervisor/workload-namespace.ts';
 import { type ExecCgroups, makeExecCgroups } from './exec-cgroups.ts';
@@ -40,7 +41,7 @@ export async function makeFenceWorld(
   const facts: Fact[] = [];
   let account: FenceAccount | undefined;
   const namespace = `/proc/${scratch.pid}/root${workloadNamespacePath}`;
-  const canaries = new Canaries({ namespace, settleLog: async () => await monitor.settle() });
+  const canaries = new Canaries({ namespace, logging: log, settleLog: async () => await monitor.settle() });
   const monitor: Monitor = new Monitor({
     tag,
     onFact: (fact) => {
@@ -52,6 +53,7 @@ export async function makeFenceWorld(
   await scratch.run(['sh', '-euc', namespaceSetup.script], { env: namespaceSetup.env });
   const fence = await loadFence(scratch.run, { tag, direct: [], allowUnlogged: !log, execs: cgroups.marks });
   await openWorkloadNamespace(scratch.run);
+  await awaitLocalAddress(namespace);
   let nftCalls = 0;
   account = new FenceAccount({
     run: async (argv, options) => {

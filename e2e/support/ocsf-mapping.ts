@@ -185,6 +185,18 @@ export const mappedEvents: readonly MappedEvent[] = [
     },
   },
   {
+    code: 'canary-missed',
+    when: 'A packet by which the fence is tried was not refused, logged, read or told of: attempts may go untold. One finding is opened, updated while it stays so, and closed when canaries are seen again.',
+    sample: 'canary-missed',
+    fields: {
+      'finding_info.*': 'the finding, the same `uid` in all its events; since when',
+      'confidence_id, confidence': 'High',
+      'remediation.desc': 'what to do',
+      'unmapped.canary.*':
+        '`link`: what broke, `sent`, `refused`, `logged`, `read` or `reported`; the packet; how many rounds were missed. All but `reported` is the guest’s word',
+    },
+  },
+  {
     code: 'log-reader-restarted',
     when: "The reader of the guest's kernel log ended, by an overrun or by force, and another one went on.",
     sample: 'log-reader-restarted',
@@ -210,6 +222,37 @@ export const mappedEvents: readonly MappedEvent[] = [
     fields: {
       'unmapped.invalid.*': 'how many errors there are, and the first of them, each with its path and rule',
       'unmapped.event.*': 'the event, cut to a bounded size',
+    },
+  },
+  {
+    code: 'finding',
+    when: 'What follows from several events, or from one that is grave. One stands for a whole burst: it is opened (Create), updated while the burst grows, and closed.',
+    sample: 'finding-scan',
+    fields: {
+      'confidence_id, confidence': 'Medium where it rests on what the guest tells, High where the host saw it itself',
+      'finding_info.uid': 'the same in all events of a finding',
+      'finding_info.types, finding_info.analytic.*':
+        '`bypass-burst` (100 refused packets within 10 s), `network-scan` (32 destinations and ports within a minute), `metadata-access` (3 attempts within a minute), `fence-bypassed` (the host dropped what the fence of the guest lets nobody send), `ruleset-changed`',
+      'finding_info.title, finding_info.desc, remediation.desc': 'what it means, and what to do',
+      'finding_info.created_time, finding_info.first_seen_time, finding_info.last_seen_time':
+        'of what it rests on, in epoch milliseconds',
+      'finding_info.related_events.*, finding_info.related_events_count':
+        'the first 20 events that it rests on, by their `metadata.uid`, and how many there are',
+      'finding_info.attacks.*': 'of a scan, of access to a metadata service, and of a changed ruleset',
+      'unmapped.evidence.*':
+        'packets and targets, or what the host dropped by counter; `origin` says whose word it is, `guest` or `host`',
+    },
+  },
+  {
+    code: 'ruleset-changed',
+    when: 'A ruleset that fences the sandbox, or the switch of the guest’s log, is not as it was set, whoever changed it; it was put right, or could not be.',
+    sample: 'ruleset-changed',
+    fields: {
+      'state_id, state': 'Enabled where it stands again, else Disabled',
+      'security_level_id, security_level, prev_security_level_id, prev_security_level':
+        'At Risk where it stands again, else Compromised',
+      'unmapped.ruleset.*':
+        '`where` (`slot` on the host, `fence`, `guest` and `log-switch` in the guest), what is missing (`-`) and what was added (`+`), how many such lines, and how many milliseconds it took to load it again',
     },
   },
 ];

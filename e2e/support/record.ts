@@ -32,15 +32,18 @@ export type LoggedEvent = {
   readonly connection_info?: { readonly protocol_num?: number };
   readonly http_request?: { readonly http_method?: string; readonly url: { readonly url_string: string } };
   readonly http_response?: { readonly code: number };
+  readonly finding_info?: { readonly uid: string; readonly types: readonly string[] };
   readonly firewall_rule?: { readonly name: string };
   readonly unmapped?: {
     readonly attribution?: string;
+    readonly canary?: { readonly link: string; readonly packet?: string };
     readonly aggregation?: { readonly reason: string };
     readonly complete?: boolean;
     readonly incomplete?: readonly string[];
     readonly exec?: { readonly id: string };
     readonly counts?: Readonly<Record<string, number>>;
     readonly slot?: Readonly<Record<string, number>>;
+    readonly ruleset?: { readonly where: string; readonly differences: number; readonly restored_ms?: number };
     readonly icmp?: { readonly type: number; readonly code: number };
   };
 };
@@ -56,6 +59,8 @@ export type RunResult = {
   readonly complete: boolean;
   readonly incomplete: readonly string[];
   readonly invalid: number;
+  readonly findings: number;
+  readonly bypassed: number;
   readonly events: string;
 };
 

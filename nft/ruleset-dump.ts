@@ -1,0 +1,123 @@
+import { eachAttribute, netlinkFlags, readText } from './netlink-message.ts';
+import type { NfnetlinkRequest } from './nfnetlink.ts';
+
+/**
+ * A ruleset as the kernel has it, exactly: what nft prints leaves out details of some expressions, and a program that is
+ * started each time is dear where a ruleset is looked at again and again.
+ *
+ * Source: include/uapi/linux/netfilter/nf_tables.h (enums nf_tables_msg_types, nft_table_attributes,
+ * nft_chain_attributes, nft_rule_attributes, nft_set_attributes, nft_object_attributes, nft_expr_attributes,
+ * nft_list_attributes), libnftnl (udata of rules).
+ */
+
+/** A table, chain, rule, set or named object. */
+export type RulesetPart = {
+  readonly kind: PartKind;
+  /** NFPROTO number. Source: include/uapi/linux/netfilter.h. */
+  readonly family: number;
+  readonly table: string;
+  /** Of a chain, set or object its own, of a rule its chain's; empty for a table. */
+  readonly name: string;
+  /** The comment of a rule. */
+  readonly comment?: string;
+  /** The number that the kernel gave it, once; not a part of what it does. */
+  readonly handle: number;
+  /** All else that it says, in the kernel's bytes, as hexadecimal text; without handles, counts and other state. */
+  readonly content: string;
+};
+
+/** What a ruleset is made of. Elements of sets are none of it: they come and go by design. */
+export type PartKind = 'table' | 'chain' | 'rule' | 'set' | 'object';
+
+const subsystem = 10 << 8;
+const getters: Readonly<Record<PartKind, number>> = { table: 1, chain: 4, rule: 7, set: 10, object: 19 };
+/** Bytes of struct nfgenmsg, which begins every payload. */
+const genericBytes = 4;
+
+/** Where each kind has its names and its handle, and which attributes are state, or a number of the kernel's own. */
+const layouts: Readonly<Record<PartKind, Layout>> = {
+  table: { table: 1, name: undefined, handle: 4, state: [3, 5] },
+  chain: { table: 1, name: 3, handle: 2, state: [6, 8, 9, 11] },
+  rule: { table: 1, name: 2, handle: 3, state: [6, 8, 9, 10, 11] },
+  set: { table: 1, name: 2, handle: 16, state: [10, 14, 20] },
+  object: { table: 1, name: 2, handle: 6, state: [4, 5, 7] },
+};
+type Layout = {
+  readonly table: number;
+  readonly name: number | undefined;
+  readonly handle: number;
+  readonly state: readonly number[];
+};
+
+const ruleExpressions = 4;
+const ruleUserdata = 7;
+const listElement = 1;
+const expression = { name: 1, data: 2 } as const;
+/** Expressions whose data is what they have counted. */
+const stateful: readonly string[] = ['counter', 'last', 'quota', 'connlimit'];
+const commentUserdata = 0;
+
+/** The kinds in the order in which a ruleset is read. */
+export const partKinds: readonly PartKind[] = ['table', 'chain', 'rule', 'set', 'object'];
+
+/** Asks for all parts of a kind, of every table in the namespace. */
+export function partsRequest(kind: PartKind): NfnetlinkRequest {
+  return {
+    type: subsystem | getters[kind],
+    flags: netlinkFlags.request | netlinkFlags.dump,
+    // NFPROTO_UNSPEC: every family.
+    payload: Buffer.alloc(genericBytes),
+  };
+}
+
+/** Reads an answer to {@link partsRequest}. */
+export function parsePart(kind: PartKind, payload: Buffer): RulesetPart {
+  const layout = layouts[kind];
+  let [table, name, comment, handle] = ['', '', undefined as string | undefined, 0];
+  const content: string[] = [];
+  eachAttribute(payload, genericBytes, payload.length, (type, from, to) => {
+    if (type === layout.table) table = readText(payload, from, to);
+    else if (type === layout.name) name = readText(payload, from, to);
+    else if (type === layout.handle) handle = Number(payload.readBigUInt64BE(from));
+    else if (layout.state.includes(type)) return;
+    else if (kind === 'rule' && type === ruleExpressions) content.push(`${type}:${expressionsOf(payload, from, to)}`);
+    else {
+      if (kind === 'rule' && type === ruleUserdata) comment = commentOf(payload.subarray(from, to));
+      content.push(`${type}:${payload.toString('hex', from, to)}`);
+    }
+  });
+  return {
+    kind,
+    family: payload[0] ?? 0,
+    table,
+    name,
+    ...(comment === undefined ? {} : { comment }),
+    handle,
+    content: content.sort().join(' '),
+  };
+}
+
+/** The expressions of a rule, in order, without what they have counted. */
+function expressionsOf(payload: Buffer, start: number, end: number): string {
+  const expressions: string[] = [];
+  eachAttribute(payload, start, end, (type, from, to) => {
+    if (type !== listElement) return;
+    let [name, data] = ['', ''];
+    eachAttribute(payload, from, to, (part, first, last) => {
+      if (part === expression.name) name = readText(payload, first, last);
+      else if (part === expression.data) data = payload.toString('hex', first, last);
+    });
+    expressions.push(stateful.includes(name) ? name : `${name}=${data}`);
+  });
+  return expressions.join(',');
+}
+
+/** A list of type, length and value, one byte each of the first two. */
+function commentOf(userdata: Buffer): string | undefined {
+  for (let at = 0; at + 2 <= userdata.length; ) {
+    const [type, length] = [userdata[at], userdata[at + 1] ?? 0];
+    if (type === commentUserdata) return readText(userdata, at + 2, Math.min(at + 2 + length, userdata.length));
+    at += 2 + length;
+  }
+  return undefined;
+}

@@ -1,0 +1,163 @@
+import test, { type ExecutionContext } from 'ava';
+import { inNetworkNamespace } from '../base/index.ts';
+import { kernelTest } from '../e2e/support/kernel-tier.ts';
+import { makeScratchNamespace, type ScratchNamespace } from '../e2e/support/scratch-namespace.ts';
+import { comesTrue, until } from '../e2e/support/until.ts';
+import { NfnetlinkSocket } from './nfnetlink-socket.ts';
+import { type RulesetChange, RulesetChanges, RulesetWatch } from './ruleset-watch.ts';
+
+let scratch: ScratchNamespace;
+test.beforeEach(async () => {
+  if (process.geteuid?.() === 0) scratch = await makeScratchNamespace();
+});
+test.afterEach.always(async () => await scratch?.close());
+
+const table = `
+table inet tw_watched
+delete table inet tw_watched
+table inet tw_watched {
+	counter refused { }
+	set seen { type ipv4_addr; size 100; flags dynamic; counter; }
+	set sticky { type ipv4_addr; elements = { 192.0.2.1 }; }
+	chain output {
+		type filter hook output priority filter; policy drop;
+		oifname "lo" accept comment "loopback"
+		ip daddr { 192.0.2.1, 192.0.2.2 } tcp dport 443 counter accept comment "direct"
+		meta nfproto ipv4 update @seen { ip daddr } comment "seen"
+		jump refuse comment "refused"
+	}
+	chain refuse {
+		log prefix "tw " limit rate 5/second comment "told"
+		counter name refused reject comment "all else"
+	}
+}
+`;
+
+const nft = async (text: string): Promise<void> => {
+  await scratch.run(['nft', '-f', '/dev/stdin'], { input: text });
+};
+const listed = async (): Promise<string> =>
+  (await scratch.run(['nft', '-s', 'list', 'ruleset'])).stdout.replace(/elements = \{[^}]*\}/g, '');
+
+/** A watch over the table above, which is loaded again as it was first, and what it told. */
+async function watching(
+  t: ExecutionContext,
+): Promise<{ watch: RulesetWatch; changes: RulesetChange[]; before: string }> {
+  await nft(table);
+  const changes: RulesetChange[] = [];
+  const path = `/proc/${scratch.pid}/ns/net`;
+  const opened = await inNetworkNamespace(path, () => ({
+    socket: new NfnetlinkSocket(),
+    changes: new RulesetChanges(),
+  }));
+  const watch = await RulesetWatch.open({
+    ...opened,
+    restore: async () => await nft(`flush ruleset\n${table}`),
+    onChange: (change) => changes.push(change),
+    intervalMs: 60_000,
+  });
+  t.teardown(() => watch.close());
+  return { watch, changes, before: await listed() };
+}
+
+async function tamper(t: ExecutionContext, commands: string, wanted: readonly RegExp[]): Promise<void> {
+  const { changes, before } = await watching(t);
+  const begun = Date.now();
+  await nft(commands);
+  await until(() => changes.length > 0);
+  const took = Date.now() - begun;
+  t.true(took < 1000, `the ruleset was back after ${took} ms`);
+  t.is(await listed(), before);
+  const [change] = changes;
+  const told = change?.difference.join('; ');
+  t.is(typeof change?.restoredMs, 'number', told);
+  for (const pattern of wanted) {
+    t.true(
+      change?.difference.some((line) => pattern.test(line)),
+      `${pattern}: ${told}`,
+    );
+  }
+  t.is(change?.differences, change?.difference.length);
+  // Loading it again is a transaction too, and no change.
+  t.is(changes.length, 1);
+}
+
+const cases: Readonly<Record<string, readonly [commands: string, wanted: readonly RegExp[]]>> = {
+  'an inserted accept': [
+    'insert rule inet tw_watched output accept',
+    [/^\+ rule inet tw_watched output \(no comment\)$/],
+  ],
+  'a rule with the comment of another': [
+    'insert rule inet tw_watched output accept comment "loopback"',
+    [/^\+ rule inet tw_watched output "loopback"$/],
+  ],
+  'a flushed chain': [
+    'flush chain inet tw_watched refuse',
+    [/^- rule .* refuse "told"$/, /^- rule .* refuse "all else"$/],
+  ],
+  'a flushed ruleset': ['flush ruleset', [/^- table inet tw_watched$/, /^- chain inet tw_watched output$/, /^- rule /]],
+  'a deleted table': ['delete table inet tw_watched', [/^- table inet tw_watched$/]],
+  'a policy of accept': [
+    'chain inet tw_watched output { policy accept; }',
+    [/^- chain inet tw_watched output$/, /^\+ chain/],
+  ],
+  'a dormant table': ['table inet tw_watched { flags dormant; }', [/^- table inet tw_watched$/, /^\+ table/]],
+  'rules in another order': [
+    'flush chain inet tw_watched refuse\nadd rule inet tw_watched refuse counter name refused reject comment "all else"\nadd rule inet tw_watched refuse log prefix "tw " limit rate 5/second comment "told"',
+    [/^~ rule inet tw_watched refuse/],
+  ],
+  'a table beside it': [
+    'table ip foreign { chain c { type nat hook output priority -100; ip daddr 192.0.2.9 dnat to 127.0.0.1; }; }',
+    [/^\+ table ip foreign$/, /^\+ chain ip foreign c$/, /^\+ rule ip foreign c \(no comment\)$/],
+  ],
+};
+for (const [name, [commands, wanted]] of Object.entries(cases)) {
+  kernelTest(`RulesetWatch: ${name} is told of and put right`, async (t) => await tamper(t, commands, wanted));
+}
+
+kernelTest('RulesetWatch: packets, elements that come and go, and the same ruleset anew are no change', async (t) => {
+  const { watch, changes } = await watching(t);
+  await scratch.run([
+    'sh',
+    '-c',
+    'ip route add default dev lo; for i in 1 2 3; do ping -c1 -W1 192.0.2.$i; done; true',
+  ]);
+  await nft('add element inet tw_watched seen { 198.51.100.7 }');
+  await nft(table);
+  await watch.settle();
+  t.deepEqual(changes, []);
+});
+
+kernelTest('RulesetWatch: what its owner changes is the new reference', async (t) => {
+  const { watch, changes } = await watching(t);
+  await watch.during(async () => await nft('add rule inet tw_watched refuse drop comment "more"'));
+  await watch.settle();
+  t.deepEqual(changes, []);
+});
+
+kernelTest('RulesetWatch: a ruleset that is changed again and again is put right a few times a second', async (t) => {
+  const { changes, before } = await watching(t);
+  const end = Date.now() + 1500;
+  while (Date.now() < end) await nft('insert rule inet tw_watched output accept').catch(() => undefined);
+  await until(() => changes.length >= 3);
+  await comesTrue(async () => (await listed()) === before);
+  t.is(await listed(), before);
+  t.true(changes.length <= 10, `${changes.length} times`);
+});
+
+kernelTest('RulesetWatch: a ruleset that cannot be loaded again is said to be gone', async (t) => {
+  await nft(table);
+  const changes: RulesetChange[] = [];
+  const path = `/proc/${scratch.pid}/ns/net`;
+  const opened = await inNetworkNamespace(path, () => ({
+    socket: new NfnetlinkSocket(),
+    changes: new RulesetChanges(),
+  }));
+  const restore = async (): Promise<void> => Promise.reject(new Error('no nft'));
+  const watch = await RulesetWatch.open({ ...opened, restore, onChange: (change) => changes.push(change) });
+  t.teardown(() => watch.close());
+  await nft('flush ruleset');
+  await until(() => changes.length > 0);
+  t.is(changes[0]?.restoredMs, null);
+  t.is(changes[0]?.difference.at(-1), 'it was not loaded: no nft');
+});

@@ -1,0 +1,194 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RawNetlinkSocket } from 'netlink/dist/raw.js';
+import { messageOf } from '../base/index.ts';
+import { parseMessages } from './netlink-message.ts';
+import type { NfnetlinkSocket } from './nfnetlink-socket.ts';
+import { differencesOf, differenceText } from './ruleset-difference.ts';
+import type { RulesetPart } from './ruleset-dump.ts';
+
+const netfilterProtocol = 12;
+/** NFNLGRP_NFTABLES: every change, of whomever. Source: include/uapi/linux/netfilter/nfnetlink.h. */
+const changesGroup = 7;
+/** NFT_MSG_NEWGEN, the last message of a transaction. */
+const newGeneration = (10 << 8) | 15;
+
+/** Lines of a difference that are told one by one. */
+const maxLines = 20;
+/** A ruleset that is changed without end is put right so often, and no oftener. */
+const leastMs = 250;
+
+/** What became of a change. */
+export type RulesetChange = {
+  /** What was missing and added, a line each, the first of them. */
+  readonly difference: readonly string[];
+  readonly differences: number;
+  /** Milliseconds from when it was noticed until the ruleset stood again; `null` where it could not be loaded. */
+  readonly restoredMs: number | null;
+};
+
+/** What a watch needs. */
+export type RulesetWatchOptions = {
+  /** Opened in the namespace that is watched; the watch closes it. */
+  readonly socket: NfnetlinkSocket;
+  /** Opened there too. */
+  readonly changes: RulesetChanges;
+  /** Loads what should stand, and takes away what should not. */
+  readonly restore: (found: readonly RulesetPart[]) => Promise<void>;
+  /** Parts as they are compared; `undefined` for those that come and go by design. @default as they are */
+  readonly compared?: (part: RulesetPart) => RulesetPart | undefined;
+  readonly onChange: (change: RulesetChange) => void;
+  /** Between two looks without a cause. @default 5000 */
+  readonly intervalMs?: number;
+};
+
+/**
+ * Tells of every transaction on the nf_tables of the network namespace in which it is opened. What it misses it tells of
+ * too, as one more.
+ */
+export class RulesetChanges {
+  readonly #socket: RawNetlinkSocket;
+  onChange: () => void = () => undefined;
+
+  constructor() {
+    this.#socket = new RawNetlinkSocket(netfilterProtocol, {
+      messagePeeking: false,
+      msgBufferSize: 65_536,
+      recvBufferSize: 262_144,
+      sendBufferSize: 4096,
+    });
+    this.#socket.addMembership(changesGroup);
+    this.#socket.on('message', (datagram) => {
+      if (parseMessages(datagram).some(({ type }) => type === newGeneration)) this.onChange();
+    });
+    this.#socket.on('truncatedMessage', () => this.onChange());
+    // An overrun: something changed.
+    this.#socket.on('error', () => this.onChange());
+    this.#socket.unref();
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
+
+/**
+ * Watches the rulesets of a network namespace: whatever differs from what stood there when the watch began, by whomever it
+ * was changed, is told of and loaded again. It looks when the kernel tells of a transaction, and from time to time besides.
+ */
+export class RulesetWatch {
+  readonly #options: RulesetWatchOptions;
+  #wanted: readonly RulesetPart[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
+  #again = false;
+  #closed = false;
+  #paused = 0;
+  #restoredAt = 0;
+
+  private constructor(options: RulesetWatchOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes what stands now as what should stand.
+   *
+   * @throws NOT_ROOT, NFT_UNREADABLE when it cannot be read
+   */
+  static async open(options: RulesetWatchOptions): Promise<RulesetWatch> {
+    const watch = new RulesetWatch(options);
+    try {
+      watch.#wanted = await watch.#read();
+    } catch (error) {
+      watch.close();
+      throw error;
+    }
+    options.changes.onChange = () => watch.#look();
+    watch.#timer = setInterval(() => watch.#look(), options.intervalMs ?? 5000);
+    watch.#timer.unref();
+    return watch;
+  }
+
+  /** Waits until every change up to now is told of. */
+  async settle(): Promise<void> {
+    this.#look();
+    while (this.#looking !== undefined) await this.#looking;
+  }
+
+  /** Lets the owner change what should stand: what `body` leaves is the new reference. */
+  async during<T>(body: () => Promise<T>): Promise<T> {
+    await this.settle();
+    this.#paused += 1;
+    try {
+      return await body();
+    } finally {
+      this.#wanted = await this.#read().catch(() => this.#wanted);
+      this.#paused -= 1;
+      this.#look();
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#timer);
+    this.#options.changes.close();
+    this.#options.socket.close();
+  }
+
+  #look(): void {
+    if (this.#closed || this.#paused > 0) return;
+    this.#again = true;
+    this.#looking ??= this.#lookOn().finally(() => {
+      this.#looking = undefined;
+    });
+  }
+
+  async #lookOn(): Promise<void> {
+    while (this.#again && !this.#closed) {
+      this.#again = false;
+      await this.#compare().catch(() => undefined);
+    }
+  }
+
+  async #compare(): Promise<void> {
+    // A transaction between the dumps of two kinds shows half of the old and half of the new: only the second look counts.
+    if (differencesOf(this.#wanted, await this.#read()).length === 0) return;
+    const found = await this.#options.socket.ruleset();
+    const differences = differencesOf(this.#wanted, this.#comparable(found));
+    if (differences.length === 0 || this.#closed) return;
+    const noticed = Date.now();
+    const wait = this.#restoredAt + leastMs - noticed;
+    if (wait > 0) {
+      await sleep(wait);
+      this.#again = true;
+      return;
+    }
+    const difference = differences.slice(0, maxLines).map(differenceText);
+    const restored = await this.#restore(found);
+    this.#restoredAt = Date.now();
+    this.#options.onChange({
+      difference: restored === undefined ? difference : [...difference, restored],
+      differences: differences.length,
+      restoredMs: restored === undefined ? this.#restoredAt - noticed : null,
+    });
+  }
+
+  /** Loads the ruleset again. Returns why it does not stand, if it does not. */
+  async #restore(found: readonly RulesetPart[]): Promise<string | undefined> {
+    try {
+      await this.#options.restore(found);
+      const left = differencesOf(this.#wanted, await this.#read());
+      return left.length === 0 ? undefined : `it differs still: ${left.slice(0, 3).map(differenceText).join('; ')}`;
+    } catch (error) {
+      return `it was not loaded: ${messageOf(error).slice(0, 300)}`;
+    }
+  }
+
+  async #read(): Promise<readonly RulesetPart[]> {
+    return this.#comparable(await this.#options.socket.ruleset());
+  }
+
+  #comparable(parts: readonly RulesetPart[]): readonly RulesetPart[] {
+    const { compared } = this.#options;
+    return compared === undefined ? parts : parts.flatMap((part) => compared(part) ?? []);
+  }
+}
