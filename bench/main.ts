@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { messageOf } from '../base/index.ts';
+import { attributionBenchmark } from './attribution.ts';
 import type { Benchmark } from './benchmark.ts';
 import { evidenceBenchmark } from './evidence.ts';
 import { jailBenchmark } from './jail.ts';
@@ -7,14 +8,20 @@ import { ocsfBenchmark } from './ocsf.ts';
 import { runBenchmark } from './run.ts';
 
 /** All benchmarks, in the order of the list. */
-const benchmarks: readonly Benchmark[] = [runBenchmark, ocsfBenchmark, jailBenchmark, evidenceBenchmark];
+const benchmarks: readonly Benchmark[] = [
+  runBenchmark,
+  ocsfBenchmark,
+  jailBenchmark,
+  evidenceBenchmark,
+  attributionBenchmark,
+];
 
 const overview = `Usage: npm run bench -- NAME [OPTION]… [--json]
 
 Measures, and prints a table for docs/benchmarks.md. With --json the last line of standard output is one JSON object:
 {"name": NAME, "figures": {…}}.
 
-${benchmarks.map(({ name, summary }) => `  ${name.padEnd(8)} ${summary}`).join('\n')}
+${benchmarks.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`).join('\n')}
 `;
 
 /** Runs `npm run bench` and returns the exit status: 0, or 1 when nothing could be measured. */

@@ -3,6 +3,17 @@ import type { TapwardenError } from '../base/index.ts';
 import { mutate, seeded } from '../e2e/support/seeded.ts';
 import { type GuestMessage, type HostMessage, parseGuestMessage, parseHostMessage } from './messages.ts';
 
+const sender = { pid: 812, uid: 1000, binary: '/usr/bin/perl', arguments: ['perl', '-e', '1'], ageMs: 3 } as const;
+const origin = {
+  method: 'audit',
+  confidence: 'low',
+  reason: 'mark-disagrees',
+  exec: 2,
+  process: sender,
+  ancestors: [{ ...sender, uid: null, binary: null, arguments: [], ageMs: null }],
+  candidates: [],
+  conflict: { markExec: 1, auditExec: 2 },
+} as const;
 const packet = {
   kind: 'denied-packet',
   monotonic: '12.345678',
@@ -20,6 +31,7 @@ const packet = {
   gid: 0,
   mark: null,
   raw: 'IN= OUT=eth0 …',
+  origin: null,
 } as const;
 const request = {
   kind: 'denied-request',
@@ -81,6 +93,7 @@ const guest: readonly GuestMessage[] = [
   { kind: 'window', exec: 1, stream: 0, bytes: 1 },
   { kind: 'fact', fact: packet },
   { kind: 'fact', fact: { ...packet, icmp: { type: 8, code: 0 }, sourcePort: null, destinationPort: null } },
+  { kind: 'fact', fact: { ...packet, origin } },
   { kind: 'fact', fact: many },
   { kind: 'fact', fact: request },
   { kind: 'fact', fact: { kind: 'gap', missing: 3, first: 5, last: 7 } },
@@ -109,6 +122,7 @@ for (const [index, message] of guest.entries()) {
 }
 
 const withFact = (changes: object) => ({ kind: 'fact', fact: { ...packet, ...changes } });
+const withOrigin = (changes: object) => withFact({ origin: { ...origin, ...changes } });
 const hostile: readonly (readonly [string, unknown, string])[] = [
   ['a list', [], '$.kind'],
   ['null', null, '$.kind'],
@@ -146,6 +160,23 @@ const hostile: readonly (readonly [string, unknown, string])[] = [
   ['an address with a zone', withFact({ source: 'fe80::1%eth0' }), '$.fact.source'],
   ['an address with a newline', withFact({ destination: '10.0.0.1\n' }), '$.fact.destination'],
   ['a port of 65536', withFact({ destinationPort: 65_536 }), '$.fact.destinationPort'],
+  ['an origin of another method', withOrigin({ method: 'guess' }), '$.fact.origin.method'],
+  ['an origin that is sure beyond words', withOrigin({ confidence: 'certain' }), '$.fact.origin.confidence'],
+  ['a process 0', withOrigin({ process: { ...sender, pid: 0 } }), '$.fact.origin.process.pid'],
+  [
+    'a path of 4201 characters',
+    withOrigin({ process: { ...sender, binary: 'x'.repeat(4201) } }),
+    '$.fact.origin.process.binary',
+  ],
+  [
+    '257 arguments',
+    withOrigin({ process: { ...sender, arguments: Array(257).fill('') } }),
+    '$.fact.origin.process.arguments',
+  ],
+  ['a negative age', withOrigin({ process: { ...sender, ageMs: -1 } }), '$.fact.origin.process.ageMs'],
+  ['nine ancestors', withOrigin({ ancestors: Array(9).fill(sender) }), '$.fact.origin.ancestors'],
+  ['nine candidates', withOrigin({ candidates: Array(9).fill(sender) }), '$.fact.origin.candidates'],
+  ['half a conflict', withOrigin({ conflict: { markExec: 1 } }), '$.fact.origin.conflict.auditExec'],
   ['a raw line of 1025 characters', withFact({ raw: 'x'.repeat(1025) }), '$.fact.raw'],
   ['a time that is a number', withFact({ monotonic: 12.345678 }), '$.fact.monotonic'],
   ['a host of 256 characters', { kind: 'fact', fact: { ...request, host: 'x'.repeat(256) } }, '$.fact.host'],

@@ -13,6 +13,7 @@ import {
   unchecked,
   union,
 } from '../base/index.ts';
+import { originShape } from './origin.ts';
 
 /** The version of the messages below. Host and guest come from one build, so any difference is an error. */
 export const channelVersion = 1;
@@ -93,6 +94,8 @@ const deniedPacket = object({
   mark: nullable(integer(0, 4_294_967_295)),
   /** The record's text without the prefix. */
   raw: text(1024),
+  /** Who sent it; `null` where nobody looked. */
+  origin: nullable(originShape),
 });
 
 /** Packets, at least one. */

@@ -23,6 +23,8 @@ export type Carrier = {
   readonly attempts: number;
   /** Whether it is started as soon as its slot is there, and waits for the channel by itself. */
   readonly startsEarly: boolean;
+  /** How long it has to take back what it changed of the host, after a SIGTERM; 0 where it changes nothing. Milliseconds. */
+  readonly graceMs: number;
   /** What the channel process's sockets belong to, beside its own user. */
   readonly socketGroup: (users: SandboxUsers) => number;
   /** The workload's uid in the kernel's records. */
@@ -70,6 +72,10 @@ export class CarrierProcess {
   async end(): Promise<void> {
     const child = this.#child;
     if (child === undefined) return;
+    const { graceMs } = this.#carrier;
+    if (graceMs > 0 && child.process.kill('SIGTERM')) {
+      await Promise.race([child.ended, sleep(graceMs, undefined, { ref: false })]);
+    }
     child.process.kill('SIGKILL');
     await child.ended;
     this.#child = undefined;

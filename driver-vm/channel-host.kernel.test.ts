@@ -138,6 +138,7 @@ const fact = {
   gid: 1000,
   mark: null,
   raw: 'IN= OUT=eth0',
+  origin: null,
 };
 const noCounts = {
   deniedTcp: 0,

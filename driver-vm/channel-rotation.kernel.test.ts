@@ -116,6 +116,7 @@ const fact = {
   gid: 1000,
   mark: null,
   raw: 'IN= OUT=eth0',
+  origin: null,
 };
 
 /** The pids of processes of the channel's user. */

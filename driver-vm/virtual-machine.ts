@@ -29,6 +29,7 @@ export function virtualMachine(options: VirtualMachineOptions): Carrier {
     accelerator,
     attempts: 2,
     startsEarly: false,
+    graceMs: 0,
     socketGroup: ({ vmm }) => vmm,
     workloadUid: () => workloadUser.uid,
     prepare: async ({ users, folder, channelSocket, consoleSocket }, undo) => {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { context, tcp } from '../e2e/support/sample-events.ts';
+import { context, origin, tcp } from '../e2e/support/sample-events.ts';
 import { seeded } from '../e2e/support/seeded.ts';
 import { deepFreeze } from './frozen.ts';
 import { type DeniedPacketInput, deniedPacket } from './index.ts';
@@ -38,6 +38,17 @@ test('deniedPacket: what is taken over from a packet before is what the packet a
         { type: 8, code: 0 },
         { type: 3, code: 1 },
       ]),
+      ...optional('origin', [
+        { ...origin, process: undefined, ancestors: [], reason: 'no-record' },
+        {
+          ...origin,
+          process: { pid: 5, arguments: ['a b', '\ud800'], ageMs: 1000 + index },
+          confidence: 'low' as const,
+        },
+        { ...origin, process: { pid: 5, binary: 'x'.repeat(5000), arguments: [] }, confidence: 'medium' as const },
+        { ...origin, ancestors: [], process: { pid: 6, binary: '/a', arguments: ['a'] } },
+        { ...origin, process: undefined, ancestors: [], candidates: [{ pid: 7, arguments: [] }] },
+      ]),
       ...optional('exec', [{ id: '1' }, { id: 'e'.repeat(100) }, { id: '\udc00' }]),
     };
     // A context that may change is never remembered.
@@ -58,6 +69,10 @@ test('deniedPacket: a bad number is refused after a good packet too', (t) => {
     { mark: NaN },
     { icmp: { type: 256, code: 0 } },
     { protocol: 1.5 },
+    { origin: { ...origin, process: { pid: 0, arguments: [] } } },
+    { origin: { ...origin, process: { pid: 1, arguments: [], ageMs: -1 } } },
+    { origin: { ...origin, candidates: [{ pid: 2 ** 31, arguments: [] }] } },
+    { origin: { ...origin, conflict: { markExec: -1, auditExec: 0 } } },
   ]) {
     t.throws(() => deniedPacket(frozen, { ...tcp, rule, ...change }), { code: 'EVENT_INVALID' });
   }

@@ -10,6 +10,7 @@ import { finish, wellFormed } from './finish.ts';
 import { deepFreeze, isDeeplyFrozen } from './frozen.ts';
 import { observableOf } from './observables.ts';
 import { type CheckedEnd, type DeniedPacketInput, type Packet, readPacket } from './packet.ts';
+import { confidenceOf, keyOf, originOf, processOf } from './packet-origin.ts';
 import { knownPorts, messageOf } from './packet-text.ts';
 import { present } from './present.ts';
 import type { ObjectName } from './schema/objects.ts';
@@ -21,7 +22,8 @@ type Traffic = ObjectOf<'network_traffic'>;
 /**
  * A packet that tried to leave by another way than the proxy: Network Activity, Refuse.
  *
- * The process is not named, because the kernel's line does not name it; the user is, and the exec in `unmapped.exec`.
+ * The process is named where its origin tells of one, with how it was found out; the kernel's line names the user alone, and
+ * the mark the exec, in `unmapped.exec`.
  *
  * @throws EVENT_INVALID when an address, port or number is out of its range
  * Source: OCSF network_activity (4001)
@@ -55,8 +57,7 @@ function draftOf(context: EventContext, input: DeniedPacketInput, packet: Packet
     action_id: 2 as const,
     disposition_id: 2 as const,
     is_alert: severity > 2,
-    // The confidence in who sent it; that it was refused is certain.
-    confidence_id: 1 as const,
+    confidence_id: confidenceOf(input.origin),
     observation_point_id: 1 as const,
     raw_data: input.rawLine,
     raw_data_size: Buffer.byteLength(input.rawLine),
@@ -66,10 +67,10 @@ function draftOf(context: EventContext, input: DeniedPacketInput, packet: Packet
       log_format: 'kmsg',
       original_event_uid: String(packet.sequence),
       original_time: packet.originalTime,
-      labels: ['origin:unverified'],
+      ...(input.origin?.confidence === 'high' ? {} : { labels: ['origin:unverified'] }),
     }),
     device: deviceOf(context),
-    actor: kernelUser(input.uid, input.gid),
+    actor: actorOf(context, input, packet.time),
     src_endpoint: sourceOf(context, input, source),
     dst_endpoint: end,
     connection_info: present({
@@ -93,6 +94,17 @@ function draftOf(context: EventContext, input: DeniedPacketInput, packet: Packet
   });
 }
 
+/** The socket's owner, and the process. */
+function actorOf(
+  context: EventContext,
+  { uid, gid, origin }: DeniedPacketInput,
+  time: number,
+): ObjectOf<'actor'> | undefined {
+  const process = processOf(origin, time, context.sandboxId);
+  const user = kernelUser(uid, gid);
+  return process === undefined ? user : { process, ...user };
+}
+
 /** An event as {@link finish} made it, and what it was made from as far as other events may have it otherwise. */
 type Alike = {
   readonly event: EventBody<NetworkActivity>;
@@ -102,6 +114,7 @@ type Alike = {
   readonly gid: number | undefined;
   readonly mark: number | undefined;
   readonly execId: string | undefined;
+  readonly origin: string;
   /** Those of packets without ICMP. */
   readonly unmapped: JsonObject;
   readonly length: number;
@@ -121,7 +134,10 @@ function alikeOf(context: EventContext, input: DeniedPacketInput, packet: Packet
   const list = listOf(context, input.rule);
   if (list === undefined) return undefined;
   const kind = kindOf(input, packet);
-  for (const alike of list) if (alike.kind === kind && isSameSender(alike, input, packet)) return alike;
+  const origin = keyOf(input.origin, packet.time);
+  for (const alike of list) {
+    if (alike.kind === kind && alike.origin === origin && isSameSender(alike, input, packet)) return alike;
+  }
   const event = finish<NetworkActivity>(draftOf(context, input, packet));
   if (event.metadata.is_truncated === true || !sealParts(event)) return undefined;
   const { uid, gid, mark, exec } = input;
@@ -134,7 +150,8 @@ function alikeOf(context: EventContext, input: DeniedPacketInput, packet: Packet
     gid,
     mark,
     execId: exec?.id,
-    unmapped: deepFreeze(unmappedOf({ uid, exec, mark })),
+    origin,
+    unmapped: deepFreeze(unmappedOf({ uid, exec, mark, origin: input.origin })),
     length: packet.length,
     traffic: event.traffic ?? trafficOf(packet.length),
     observables: observables.filter(({ name }) => !name.startsWith('dst_endpoint.')),
@@ -242,14 +259,10 @@ function trafficOf(length: number): Traffic {
 }
 
 /** What of an input makes its `unmapped`. */
-type Unmapped = { readonly [Key in 'uid' | 'icmp' | 'exec' | 'mark']?: DeniedPacketInput[Key] | undefined };
+type Unmapped = { readonly [Key in 'uid' | 'icmp' | 'exec' | 'mark' | 'origin']?: DeniedPacketInput[Key] | undefined };
 
-const byKernelLog = { verified: false, method: 'kernel-log', reason: 'process-not-attributed' } as const;
-const byKernelLogUid = { ...byKernelLog, method: 'kernel-log-uid' } as const;
-const [unowned, owned] = [Object.freeze(byKernelLog), Object.freeze(byKernelLogUid)];
-
-function unmappedOf({ uid, icmp, exec, mark }: Unmapped): JsonObject {
-  const unmapped: Record<string, JsonValue> = { origin: uid === undefined ? unowned : owned };
+function unmappedOf({ uid, icmp, exec, mark, origin }: Unmapped): JsonObject {
+  const unmapped: Record<string, JsonValue> = { origin: originOf(origin, uid) };
   if (icmp !== undefined) {
     const [type, code] = [icmp.type, icmp.code];
     unmapped['icmp'] = {

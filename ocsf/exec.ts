@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { checkedInteger } from './check.ts';
+import { commandLine } from './command-line.ts';
 import { deviceOf, type EventContext, metadataOf } from './context.ts';
 import type { EventBody, ProcessActivity } from './event.ts';
 import { finish } from './finish.ts';
@@ -87,14 +88,9 @@ function processOf(context: EventContext, input: ExecInput): ObjectOf<'process'>
     uid: `${context.sandboxId}/${input.execId}`,
     pid: input.pid === undefined ? undefined : checkedInteger(input.pid, 'pid', 1, 0x7fffffff),
     name: basename(input.argv[0] ?? '').slice(0, 255),
-    cmd_line: input.argv.map(shellQuote).join(' '),
+    cmd_line: commandLine(input.argv),
     working_directory: input.workdir,
     user: present({ uid: String(checkedInteger(input.user.uid, 'user.uid', 0, 0xffffffff)), name: input.user.name }),
     sandbox: context.sandboxId,
   });
-}
-
-/** One argument as a POSIX shell would need it written, so that the boundaries between arguments stay visible. */
-function shellQuote(argument: string): string {
-  return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
 }

@@ -7,6 +7,9 @@ import { defaultVersion, type SchemaVersion } from './schema/versions.ts';
 const observablePaths = {
   'device.uid': 47,
   'actor.user.uid': 31,
+  'actor.process.name': 9,
+  'actor.process.pid': 15,
+  'actor.process.cmd_line': 13,
   'process.name': 9,
   'process.pid': 15,
   'process.cmd_line': 13,

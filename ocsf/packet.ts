@@ -1,6 +1,7 @@
 import { checkedInteger, checkedIp, checkedText } from './check.ts';
 import { classifyAddress, type Destination } from './destination.ts';
 import type { FenceRule, Verdict } from './fence-rule.ts';
+import type { OriginInput } from './packet-origin.ts';
 import { severityOf } from './packet-text.ts';
 
 /** An address, and a port where the protocol has ports. */
@@ -31,6 +32,8 @@ export type DeniedPacketInput = {
   readonly sequence: number;
   /** The exec that the mark stands for. */
   readonly exec?: { readonly id: string } | undefined;
+  /** Who sent it; absent where nobody looked. */
+  readonly origin?: OriginInput | undefined;
   readonly rawLine: string;
   readonly rule: FenceRule;
   readonly verdict: Verdict;

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type Child, escapeText, type Run, start, systemPath, TapwardenError } from '../base/index.ts';
 import { workloadUser } from '../init/contract.ts';
+import { execIds } from './attribution/exec-ids.ts';
 import { inWorkloadNamespace } from './fence-loader.ts';
 import { place } from './place.ts';
 import { endOfFirstProgram, type ProcessEnd, readAccounting } from './process-accounting.ts';
@@ -64,13 +65,15 @@ export async function startExec(run: Run, spec: ExecSpec): Promise<Exec> {
   const userFile = place.jail === undefined ? undefined : await open(workloadPaths.user, 'r');
   const argv = [command, ...spec.argv.slice(1)] as const;
   const child = start(
-    // The shell moves itself into the exec's cgroup, and is replaced by what follows. From the supervisor it has inherited
+    // The shell moves itself into the exec's cgroup, takes the exec's audit session id where the kernel has such, and is
+    // replaced by what follows. From the supervisor it has inherited
     // that it is never killed for want of memory; a cgroup of such processes hangs at its limit for good.
     [
       'sh',
       '-c',
-      'echo 0 >"$0/cgroup.procs" && echo 1000 >/proc/self/oom_score_adj && exec "$@"',
+      'echo 0 >"$0/cgroup.procs" && echo 1000 >/proc/self/oom_score_adj && { echo "$1" >/proc/self/loginuid || :; } 2>/dev/null && shift && exec "$@"',
       cgroup,
+      String(execIds.first + spec.exec),
       ...inWorkloadNamespace.slice(0, -1),
       ...asWorkload,
       '--',

@@ -22,12 +22,15 @@ import { prepareWorkload } from './workload-namespace.ts';
 async function main(): Promise<void> {
   const { stream, prepared, bootMs } = place.jail === undefined ? await startInGuest() : await startInJail(place.jail);
   await new Promise<void>((resolve) => {
+    // A guest's kernel ends with it, a jail's host does not.
+    const end = (): void => void (place.jail === undefined ? Promise.resolve() : session.close()).finally(resolve);
     const connection: Connection = new Connection(stream, {
       onMessage: (payload) => session.onMessage(payload),
       onData: (exec, number, payload) => session.onData(exec, number, payload),
-      onClose: () => resolve(),
+      onClose: end,
     });
     const session = new Session(connection, prepared);
+    if (place.jail !== undefined) process.once('SIGTERM', end);
     void connection.send({ kind: 'hello', version: channelVersion, kernelRelease: release(), bootMs });
   });
 }

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import { type Child, start } from '../base/index.ts';
 import type { DeniedPacketFact, Fact } from '../channel/index.ts';
 import { decodeLogPrefix } from '../nft/index.ts';
-import { formatMonotonic, parseKernelLogRecord } from './kernel-log-record.ts';
+import { formatMonotonic, type KernelLogRecord, parseKernelLogRecord } from './kernel-log-record.ts';
 import { parseNetfilterLogLine } from './netfilter-log-line.ts';
 
 /** What a monitor needs. */
@@ -12,6 +12,8 @@ export type MonitorOptions = {
   readonly tag: string;
   /** Called with each refused packet, and with each gap in the log's sequence numbers. */
   readonly onFact: (fact: Fact) => void;
+  /** Called with each record that a program wrote, which is no evidence of anything. */
+  readonly onOther?: (record: KernelLogRecord) => void;
 };
 
 const device = '/dev/kmsg';
@@ -119,6 +121,7 @@ export class Monitor {
       const fact = deniedPacketFact(record.text, this.#options.tag, record.sequence, record.microseconds);
       if (fact !== undefined) this.#options.onFact(fact);
     } else {
+      this.#options.onOther?.(record);
       this.#markers.get(record.text)?.();
       this.#markers.delete(record.text);
     }
@@ -156,5 +159,6 @@ export function deniedPacketFact(
     sequence,
     ...packet,
     raw: line.slice(0, 1024),
+    origin: null,
   };
 }

@@ -25,6 +25,7 @@ import type { FenceWatch, FenceWatchOptions } from './fence-watch.ts';
 import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
 import { awaitLocalAddress } from './local-address.ts';
 import { Monitor } from './monitor.ts';
+import { PacketOrigins } from './packet-origins.ts';
 import { place } from './place.ts';
 import { workloadEnvironment } from './workload-environment.ts';
 import { execCgroup, premadeExecs } from './workload-layout.ts';
@@ -42,6 +43,8 @@ export class Session {
   readonly #execs = new Map<number, RunningExec>();
   #monitor: Monitor | undefined;
   #account: FenceAccount | undefined;
+  #origins: PacketOrigins | undefined;
+  #watching: Promise<void> | undefined;
   #canaries: Canaries | undefined;
   #rounds: CanaryRounds | undefined;
   #marks = false;
@@ -106,11 +109,15 @@ export class Session {
     if (this.#monitor !== undefined) throw new TapwardenError('STATE_ILLEGAL', { message: 'Configured already' });
     const policy = parsePolicyModel(message.policy);
     const { tag, direct, allowUnlogged } = message;
+    const origins = new PacketOrigins(tag, (fact) => this.#fact(fact));
+    this.#origins = origins;
     const monitor = new Monitor({
       tag,
+      onOther: (record) => origins.takeRecord(record),
       onFact: (fact) => (fact.kind === 'denied-packet' ? this.#packet(fact) : this.#fact(fact)),
     });
     this.#monitor = monitor;
+    this.#watching = origins.open();
     await (this.#prepared ?? prepareWorkload(run, message.time));
     const fence = await loadFence(run, { tag, direct, allowUnlogged, execs: guestExecMarks });
     const account = new FenceAccount({
@@ -118,7 +125,7 @@ export class Session {
       namespace: workloadNamespacePath,
       fence: { tag, direct, ...fence },
       settleLog: async () => await monitor.settle(),
-      onFact: (fact) => this.#fact(fact),
+      onFact: (fact) => (fact.kind === 'denied-packet' ? origins.take(fact) : this.#fact(fact)),
     });
     this.#account = account;
     await openWorkloadNamespace(run);
@@ -153,7 +160,7 @@ export class Session {
     if (this.#proxy === undefined) throw new TapwardenError('STATE_ILLEGAL', { message: 'Not configured yet' });
     let exec: Exec;
     try {
-      await this.#watch;
+      await Promise.all([this.#watch, this.#watching]);
       if (this.#marks) await this.#mark(number);
       exec = await startExec(run, { ...message, exec: number, env: workloadEnvironment(message.env) });
     } catch (error) {
@@ -175,6 +182,7 @@ export class Session {
     exec.stdin.destroy();
     await this.#account?.settle();
     await (await this.#watch)?.settle();
+    await this.#origins?.settle();
     this.#execs.delete(number);
     await this.#send({ kind: 'exited', exec: number, ...end });
   }
@@ -218,6 +226,7 @@ export class Session {
   /** Every packet that was refused up to now has been told of by then. */
   async #settle(): Promise<void> {
     const counts = (await this.#account?.settle()) ?? null;
+    await this.#origins?.settle();
     await this.#send({ kind: 'counts', counts });
   }
 
@@ -238,6 +247,11 @@ export class Session {
       message: messageOf(error).split('\n')[0]?.slice(0, 8192) ?? '',
       hint: known?.hint?.slice(0, 2048) ?? null,
     });
+  }
+
+  /** Takes back what was changed of the machine, where that outlives this process. */
+  async close(): Promise<void> {
+    await this.#origins?.close();
   }
 
   async #send(message: GuestMessage): Promise<void> {

@@ -43,6 +43,7 @@ export function jail(options: JailOptions): Carrier {
     accelerator: undefined,
     attempts: 1,
     startsEarly: true,
+    graceMs: 1000,
     // Root connects to them, and nobody else.
     socketGroup: ({ channel }) => channel,
     workloadUid: ({ vmm }) => vmm,

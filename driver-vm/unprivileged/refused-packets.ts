@@ -8,6 +8,7 @@ import {
   type EventContext,
   type NetworkActivity,
 } from '../../ocsf/index.ts';
+import { originInput } from './packet-origin.ts';
 
 /** What is known of the run when packets are told of. */
 export type RefusedContext = {
@@ -89,6 +90,7 @@ export class RefusedPackets {
         icmp: fact.icmp ?? undefined,
         sequence: fact.sequence,
         rawLine: fact.raw,
+        origin: originInput(fact.origin),
         rule,
         verdict: fact.protocol === 6 ? 'tcp-reset' : 'icmpx-admin-prohibited',
       }),

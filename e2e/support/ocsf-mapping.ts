@@ -42,7 +42,7 @@ export const commonFields: Readonly<Record<string, string>> = {
 };
 
 const packet: Readonly<Record<string, string>> = {
-  'confidence_id, confidence': 'Low: how sure it is who sent it; that it was refused is certain',
+  'confidence_id, confidence': 'how sure it is who sent it, Low where nobody is named; that it was refused is certain',
   'observation_point_id, observation_point': 'Source: the fence stands where the packet begins',
   'metadata.log_provider': 'nf_tables, whose rule counted and logged the packet',
   'src_endpoint.*': "the workload's address; `uid` is the sandbox, `interface_name` the way out that was tried",
@@ -73,7 +73,7 @@ export const mappedEvents: readonly MappedEvent[] = [
   {
     code: 'egress-denied',
     when: 'A packet tried to leave by another way than the proxy, and the fence refused it.',
-    sample: 'denied-tcp',
+    sample: 'denied-origin',
     fields: {
       ...packet,
       'firewall_rule.*': 'the rule of the fence that refused; `type` is `reject` or `drop`',
@@ -81,10 +81,13 @@ export const mappedEvents: readonly MappedEvent[] = [
       'metadata.log_source, metadata.log_format': 'the kernel log, as the guest read it',
       'metadata.original_event_uid': "the kernel's number of the record",
       'metadata.original_time': "seconds since the guest's boot: the guest's word",
-      'actor.user.*': 'owner of the socket, where the kernel named one; the process is not named',
+      'actor.user.*': 'owner of the socket, where the kernel named one',
+      'actor.process.*':
+        'who sent it, where that was found out, with its parents as they started each other; pids are those of the guest',
       'dst_endpoint.*': 'where to; no port where the protocol has none',
       'attacks.*': 'the technique that it would be, were it malicious: of few ports only',
-      'unmapped.origin.*': 'that the process is not verified, and by what the user is known',
+      'unmapped.origin.*':
+        'how the sender was found out, why no process is named or why it is less certain, and between which processes it could not be decided; [attribution.md](attribution.md) has the ways and reasons',
       'unmapped.exec.id': 'the exec that the packet mark stands for',
       'unmapped.mark': 'the packet mark',
       'unmapped.icmp.*': 'type and code of an ICMP packet',

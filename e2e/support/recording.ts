@@ -66,6 +66,7 @@ export function packet(changes: Partial<DeniedPacketFact> = {}): Fact {
     gid: 1000,
     mark: null,
     raw: 'IN= OUT=eth0',
+    origin: null,
     ...changes,
   };
 }

@@ -102,6 +102,23 @@ export const icmp: DeniedPacketInput = {
   icmp: { type: 8, code: 0 },
   verdict: 'drop',
 };
+/** Who sent {@link tcp}, as audit tells it. */
+export const origin: NonNullable<DeniedPacketInput['origin']> = {
+  method: 'audit',
+  confidence: 'high',
+  process: {
+    pid: 812,
+    uid: 1000,
+    binary: '/usr/bin/python3.11',
+    arguments: ['python3', '-c', "print('it')"],
+    ageMs: 133,
+  },
+  ancestors: [
+    { pid: 801, uid: undefined, binary: '/usr/bin/bash', arguments: ['bash', 'build.sh'], ageMs: 2133 },
+    { pid: 799, arguments: [] },
+  ],
+  candidates: [],
+};
 const client = { ip: '10.0.128.2', port: 40001 };
 const request = { time, host: 'example.com', port: 443, method: 'CONNECT', client, via: 'gateway' as const };
 /** A command as it was started. */
@@ -122,6 +139,33 @@ export const samples: Readonly<Record<string, EventBody>> = {
   'denied-icmp': deniedPacket(bare, icmp),
   'denied-icmp6': deniedPacket(bare, { ...icmp, protocol: 58, destination: { ip: 'fe80::1' } }),
   'denied-protocol-253': deniedPacket(bare, { ...unowned, protocol: 253, destination: { ip: '192.0.2.9' } }),
+  'denied-origin': deniedPacket(context, { ...tcp, origin }),
+  'denied-origin-several': deniedPacket(context, {
+    ...tcp,
+    origin: {
+      method: 'exec',
+      confidence: 'low',
+      reason: 'several-processes',
+      ancestors: [],
+      candidates: [
+        { pid: 812, binary: '/usr/bin/curl', arguments: [] },
+        { pid: 813, arguments: [] },
+      ],
+    },
+  }),
+  'denied-origin-handed-on': deniedPacket(context, {
+    ...tcp,
+    origin: { ...origin, confidence: 'low', reason: 'mark-disagrees', conflict: { markExec: 1, auditExec: 2 } },
+  }),
+  'denied-origin-hostile': deniedPacket(context, {
+    ...tcp,
+    origin: {
+      ...origin,
+      reason: hostile,
+      process: { pid: 1, uid: 0, binary: `/tmp/${hostile} (deleted)`, arguments: [hostile.repeat(500)], ageMs: 0 },
+      ancestors: [{ pid: 2, binary: '/', arguments: [hostile] }],
+    },
+  }),
   'denied-metadata': deniedPacket(context, { ...tcp, destination: { ip: '169.254.169.254', port: 80 } }),
   'denied-hostile-line': deniedPacket(context, { ...tcp, rawLine: hostile.repeat(1000), interfaceOut: hostile }),
   'denied-aggregate': deniedAggregate(context, {

@@ -1,0 +1,98 @@
+import { maxProcessText } from '../../channel/index.ts';
+import {
+  type AuditRecord,
+  auditTypes,
+  parseSocketAddress,
+  readAuditNumber,
+  readAuditText,
+  type SocketAddress,
+} from './audit-record.ts';
+import { type AttemptKind, systemCallOf } from './system-calls.ts';
+
+/** Who made a system call, as the kernel recorded it in the call itself. */
+type Caller = {
+  readonly serial: number;
+  /** Epoch milliseconds of its beginning; see {@link AuditRecord}. */
+  readonly timeMs: number;
+  /** Of the process, not the thread, in the kernel's first pid namespace; so is `parent`. */
+  readonly pid: number;
+  readonly parent: number;
+  /** The audit session id, which names the exec. */
+  readonly auid: number;
+  readonly uid: number;
+  /** Path of the executable as the process sees it, with ` (deleted)` after it when it is gone. */
+  readonly binary: string | undefined;
+  readonly name: string | undefined;
+};
+
+/** A system call by which a packet may have left, and which failed. */
+export type AuditAttempt = Caller & {
+  readonly kind: AttemptKind;
+  /** Negative: the error. */
+  readonly exit: number;
+  /** Absent where the call names none, since the socket is connected. */
+  readonly destination?: SocketAddress;
+};
+
+/** A program that was started, with its arguments as the kernel copied them. */
+export type AuditExecution = Caller & { readonly kind: 'execute'; readonly arguments: readonly string[] };
+
+const maxArguments = 256;
+
+/** Makes one of the records of a system call; `undefined` where they tell of nothing that matters here, or not enough. */
+export function readAuditEvent(records: readonly AuditRecord[]): AuditAttempt | AuditExecution | undefined {
+  const call = records.find(({ type }) => type === auditTypes.syscall);
+  if (call === undefined) return undefined;
+  const { fields } = call;
+  const decimal = (key: string): number | undefined => readAuditNumber(fields.get(key));
+  const kind = systemCallOf(
+    readAuditNumber(fields.get('arch'), 16) ?? 0,
+    decimal('syscall') ?? -1,
+    readAuditNumber(fields.get('a0'), 16) ?? 0,
+  );
+  const [pid, parent, auid, uid, exit] = ['pid', 'ppid', 'auid', 'uid', 'exit'].map(decimal);
+  if (kind === undefined || pid === undefined || auid === undefined || uid === undefined || exit === undefined) {
+    return undefined;
+  }
+  const caller = {
+    serial: call.serial,
+    timeMs: call.timeMs,
+    pid,
+    parent: parent ?? 0,
+    auid,
+    uid,
+    binary: readAuditText(fields.get('exe')),
+    name: readAuditText(fields.get('comm')),
+  };
+  if (kind === 'execute') return exit < 0 ? undefined : { ...caller, kind, arguments: readExecution(records) };
+  // Setting a session id leaves a record of its own, of a write that succeeded.
+  if (exit >= 0) return undefined;
+  const address = records.find(({ type }) => type === auditTypes.socketAddress);
+  const destination = parseSocketAddress(address?.fields.get('saddr'));
+  if (destination !== undefined) return { ...caller, kind, exit, destination };
+  // An address of another family, as that of a local socket, is no way out.
+  return address === undefined && kind !== 'connect' ? { ...caller, kind, exit } : undefined;
+}
+
+/**
+ * The arguments of an execution, as the kernel copied them: `argc=3 a0="sh" a1="-c" a2=…`. A long one stands in pieces,
+ * `a2_len=9000 a2[0]=… a2[1]=…`, and all of them may stand in several records.
+ *
+ * The title of a process (PROCTITLE), which the kernel records beside each call, is not used: it is that of the moment of
+ * the process's first record, and stays after the process has executed another program.
+ */
+function readExecution(records: readonly AuditRecord[]): readonly string[] {
+  const all = records.filter(({ type }) => type === auditTypes.execArguments);
+  const found: string[] = [];
+  let size = 0;
+  for (const { fields } of all) {
+    for (const [key, value] of fields) {
+      const index = Number(/^a(\d{1,5})(?:\[\d{1,7}\])?$/.exec(key)?.[1] ?? NaN);
+      if (!(index < maxArguments) || size >= maxProcessText) continue;
+      const piece = (readAuditText(value) ?? '').slice(0, maxProcessText - size);
+      found[index] = `${found[index] ?? ''}${piece}`;
+      size += piece.length;
+    }
+  }
+  return Array.from(found, (text) => text ?? '');
+}

@@ -1,0 +1,143 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { RawNetlinkSocket } from 'netlink/dist/raw.js';
+import { parseMessages } from '../../nft/netlink-message.ts';
+import { type AuditAttempt, type AuditExecution, readAuditEvent } from './audit-event.ts';
+import { type AuditRecord, auditTypes, parseAuditRecord } from './audit-record.ts';
+import { SerialGaps } from './serial-gaps.ts';
+
+const auditProtocol = 9;
+/** AUDIT_NLGRP_READLOG: the records, as auditd gets them. */
+const readLogGroup = 1;
+const datagramBytes = 65_536;
+const bufferBytes = 16 * 1024 * 1024;
+const bufferLimit = '/proc/sys/net/core/rmem_max';
+/** Events whose last record has not come. */
+const maxOpen = 4096;
+/** Messages in a second beyond which the reader rests for a while: a workload that floods must not have all our time. */
+const maxPerSecond = 20_000;
+const restMs = 1000;
+
+/** What an {@link AuditReader} tells of. */
+export type AuditReaderEvents = {
+  readonly onEvent: (event: AuditAttempt | AuditExecution) => void;
+  /** A record of a change of the audit system, as `op=remove_rule key="…"`. */
+  readonly onChange: (record: AuditRecord) => void;
+  /** The text of a record that a program wrote. */
+  readonly onText: (text: string) => void;
+  /** The kernel had no room for records of ours: they are lost. */
+  readonly onOverrun: () => void;
+};
+
+/**
+ * Reads the kernel's audit records, beside the auditd if there is one. It changes nothing.
+ *
+ * Records come in a queue of the kernel as long as it has room: 16 MiB were enough for 60,000 refused connections in
+ * three seconds. Socket buffers are capped by a setting, which is raised for the moment in which the socket is opened.
+ */
+export class AuditReader {
+  readonly #socket: RawNetlinkSocket;
+  readonly #events: AuditReaderEvents;
+  readonly #open = new Map<number, AuditRecord[]>();
+  readonly #gaps = new SerialGaps();
+  readonly #now: () => number;
+  #second = { sinceMs: 0, messages: 0 };
+  #rest: NodeJS.Timeout | undefined;
+
+  /** `now` gives milliseconds of a clock that does not go back. */
+  constructor(events: AuditReaderEvents, now: () => number) {
+    this.#events = events;
+    this.#now = now;
+    this.#socket = withBufferLimit(
+      bufferBytes,
+      () =>
+        new RawNetlinkSocket(auditProtocol, {
+          messagePeeking: false,
+          msgBufferSize: datagramBytes,
+          recvBufferSize: bufferBytes,
+          sendBufferSize: datagramBytes,
+        }),
+    );
+    this.#socket.on('message', (datagram) => this.#receive(datagram));
+    this.#socket.on('truncatedMessage', () => events.onOverrun());
+    // ENOBUFS: the queue was full once. The socket goes on.
+    this.#socket.on('error', () => events.onOverrun());
+    try {
+      this.#socket.addMembership(readLogGroup);
+    } catch (error) {
+      this.#socket.close();
+      throw error;
+    }
+  }
+
+  /** Events of the machine that were lost since the last call; see {@link SerialGaps}. */
+  takeLost(final = false): number {
+    return this.#gaps.takeLost(this.#now(), final);
+  }
+
+  /** Whether it rests, because too many records came. */
+  get isResting(): boolean {
+    return this.#rest !== undefined;
+  }
+
+  close(): void {
+    clearTimeout(this.#rest);
+    this.#socket.close();
+  }
+
+  #receive(datagram: Buffer): void {
+    this.#restIfFlooded();
+    for (const { type, payload } of parseMessages(datagram)) {
+      const record = parseAuditRecord(type, payload.toString('latin1'));
+      if (record !== undefined) this.#take(record);
+    }
+  }
+
+  /** What comes meanwhile is lost, and said to be. */
+  #restIfFlooded(): void {
+    const nowMs = this.#now();
+    if (nowMs - this.#second.sinceMs > 1000) this.#second = { sinceMs: nowMs, messages: 0 };
+    this.#second.messages += 1;
+    if (this.#second.messages <= maxPerSecond || this.#rest !== undefined) return;
+    this.#events.onOverrun();
+    this.#socket.dropMembership(readLogGroup);
+    this.#rest = setTimeout(() => {
+      this.#rest = undefined;
+      this.#socket.addMembership(readLogGroup);
+    }, restMs);
+  }
+
+  #take(record: AuditRecord): void {
+    this.#gaps.take(record.serial, this.#now());
+    if (record.type === auditTypes.end) {
+      const records = this.#open.get(record.serial);
+      this.#open.delete(record.serial);
+      const event = records === undefined ? undefined : readAuditEvent(records);
+      if (event !== undefined) this.#events.onEvent(event);
+      return;
+    }
+    if (record.type === auditTypes.configChange) this.#events.onChange(record);
+    if (record.type === auditTypes.user) this.#events.onText(record.fields.get('msg')?.replaceAll("'", '') ?? '');
+    const records = this.#open.get(record.serial);
+    if (records !== undefined) records.push(record);
+    else this.#open.set(record.serial, [record]);
+    // Events of one record have no end.
+    if (this.#open.size > maxOpen) this.#open.delete(this.#open.keys().next().value ?? 0);
+  }
+}
+
+/** Runs `body` while sockets may have a buffer of that many bytes. Where the setting cannot be changed, it stays. */
+function withBufferLimit<T>(bytes: number, body: () => T): T {
+  let found: string | undefined;
+  try {
+    found = readFileSync(bufferLimit, 'utf8');
+    if (Number(found) < bytes) writeFileSync(bufferLimit, String(bytes));
+    else found = undefined;
+  } catch {
+    found = undefined;
+  }
+  try {
+    return body();
+  } finally {
+    if (found !== undefined) writeFileSync(bufferLimit, found);
+  }
+}

@@ -1,0 +1,76 @@
+import { messageOf } from '../base/index.ts';
+import type { DeniedPacketFact } from '../channel/index.ts';
+import type { Attribution } from './attribution/attribution.ts';
+import { execIds } from './attribution/exec-ids.ts';
+import { LogMarker } from './attribution/log-marker.ts';
+import { workloadNamespacePath } from './fence-loader.ts';
+import type { KernelLogRecord } from './kernel-log-record.ts';
+import { place } from './place.ts';
+
+/**
+ * In a jail: where the kernel's audit records and process events are read, which go to the machine's first network namespace
+ * alone. The driver, who started us, stands there; process 1 of a machine may be closed to root too.
+ */
+const machineNamespace = `/proc/${process.ppid}/ns/net`;
+
+/** Puts into each fact of a refused packet who sent it, before it is told. */
+export class PacketOrigins {
+  readonly #marker: LogMarker;
+  readonly #onFact: (fact: DeniedPacketFact) => void;
+  readonly #pending = new Set<Promise<void>>();
+  #attribution: Attribution | undefined;
+
+  /** `tag` is the run's secret in the log prefix. */
+  constructor(tag: string, onFact: (fact: DeniedPacketFact) => void) {
+    this.#marker = new LogMarker(tag);
+    this.#onFact = onFact;
+  }
+
+  /**
+   * Begins to watch; what starts afterwards is seen. Never fails: without it packets are told of with no origin.
+   *
+   * Native modules are loaded here and not with the supervisor, beside the rest of the guest's preparation.
+   */
+  async open(): Promise<void> {
+    try {
+      const { openAttribution } = await import('./attribution/attribution.ts');
+      this.#attribution = await openAttribution({
+        ids: execIds,
+        hidesStarters: true,
+        namespace: workloadNamespacePath,
+        mark: async () => await this.#marker.write(),
+        ...(place.jail === undefined ? {} : { machineNamespace }),
+      });
+    } catch (error) {
+      process.stderr.write(`tapwarden-supervisor: packets are not attributed: ${messageOf(error)}\n`);
+    }
+  }
+
+  /** Takes a record that a program wrote to the kernel log. */
+  takeRecord(record: KernelLogRecord): void {
+    this.#marker.take(record);
+  }
+
+  /** Takes a packet, and tells of it when it is known who sent it, or known that nobody will know. */
+  take(fact: DeniedPacketFact): void {
+    const attribution = this.#attribution;
+    if (attribution === undefined) return this.#onFact(fact);
+    const told = attribution
+      .attribute(fact)
+      .then((origin) => this.#onFact({ ...fact, origin }))
+      .catch(() => this.#onFact(fact));
+    this.#pending.add(told);
+    void told.then(() => this.#pending.delete(told));
+  }
+
+  /** Resolves when all packets that were taken have been told of. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#pending);
+  }
+
+  /** Ends the watch, and takes back what it changed of the machine. */
+  async close(): Promise<void> {
+    await this.#attribution?.close();
+    await this.settle();
+  }
+}
