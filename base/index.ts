@@ -1,5 +1,6 @@
 export * from './errors.ts';
 export * from './escape.ts';
+export * from './flock.ts';
 export * from './kernel-log.ts';
 export * from './lock.ts';
 export * from './network-namespace.ts';

@@ -1,7 +1,8 @@
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { TapwardenError } from './errors.ts';
-import { start } from './runner.ts';
+import { loadFlock } from './flock.ts';
 
 /** How long to wait for a lock, and what to say meanwhile. */
 export type LockOptions = {
@@ -11,45 +12,38 @@ export type LockOptions = {
   readonly onWait?: () => void;
 };
 
+/** Milliseconds between two attempts to take a lock that another process holds. */
+const pauseMs = 20;
+
 /**
  * Runs `body` while this process alone holds the lock file `path`, which stays in place afterwards.
  *
- * The lock is the kernel's: it belongs to the open file, so it ends with this process however that ends. `flock` takes
- * it on the descriptor that it inherits, and leaves it with us when it exits. Source: flock(1), flock(2).
+ * The lock is the kernel's: it belongs to the open file, so it ends with this process however that ends.
  *
  * @throws LOCK_TIMEOUT when another process holds the lock for longer than `timeoutS`
- * @throws PROGRAM_MISSING when util-linux's `flock` is not installed
  */
 export async function withLock<T>(path: string, options: LockOptions, body: () => Promise<T>): Promise<T> {
   await mkdir(dirname(path), { recursive: true });
   const file = await open(path, 'a', 0o600);
   try {
-    if (!(await takeLock(file.fd, ['-n']))) {
-      options.onWait?.();
-      const timeoutS = options.timeoutS ?? 60;
-      if (!(await takeLock(file.fd, ['-w', String(timeoutS)]))) {
+    const flock = await loadFlock();
+    const timeoutS = options.timeoutS ?? 60;
+    const deadline = Date.now() + 1000 * timeoutS;
+    for (let attempt = 1; !flock(file.fd); attempt += 1) {
+      if (attempt === 1) options.onWait?.();
+      if (Date.now() >= deadline) {
         throw new TapwardenError('LOCK_TIMEOUT', {
           message: `The lock ${path} was held by another process for more than ${timeoutS} s`,
           hint: `Wait for that process, or end it ('fuser ${path}' names it).`,
           details: { path, timeoutS },
         });
       }
+      await sleep(pauseMs);
     }
     return await body();
   } finally {
     await file.close();
   }
-}
-
-async function takeLock(fd: number, how: readonly string[]): Promise<boolean> {
-  const ended = await start(['flock', '-x', ...how, '3'], { stdio: ['ignore', 'ignore', 'ignore', fd] }).ended;
-  if (ended.status === 0) return true;
-  if (ended.status === 1) return false;
-  throw new TapwardenError('PROGRAM_MISSING', {
-    message: `'flock' could not be run: ${ended.error?.message ?? `status ${String(ended.status)}`}`,
-    hint: 'Install the package util-linux.',
-    cause: ended.error,
-  });
 }
 
 /**

@@ -12,7 +12,7 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoOf, messageOf, start, TapwardenError } from '../base/index.ts';
+import { errnoOf, loadFlock, messageOf, TapwardenError } from '../base/index.ts';
 import {
   applyRetention,
   isRotationDue,
@@ -169,7 +169,6 @@ export class EventsFile {
  * a torn last line of a killed run aside, and rotates it where it is due. Whoever opens it closes it.
  *
  * @throws EVENTS_UNWRITABLE when it cannot be opened, or another run writes to it
- * @throws PROGRAM_MISSING when util-linux's `flock` is not installed
  */
 export async function openEventsFile(path: string, rotation: Rotation = defaultRotation): Promise<EventsFile> {
   return await EventsFile.open(path, rotation);
@@ -184,7 +183,7 @@ export async function removeHandOver(path: string): Promise<boolean> {
   const fd = openFolder(folder);
   if (fd === undefined) return false;
   try {
-    if (!(await tryLock(fd)) || !isStillAt(fd, folder)) return false;
+    if (!(await loadFlock())(fd) || !isStillAt(fd, folder)) return false;
     rmSync(nextIn(fd), { force: true });
     rmdirSync(folder);
     return true;
@@ -199,6 +198,7 @@ const nextIn = (folderFd: number): string => `/proc/self/fd/${folderFd}/next`;
 
 async function lockFolder(path: string): Promise<number> {
   const folder = folderOf(path);
+  const flock = await loadFlock();
   for (;;) {
     makeFolder(path, folder);
     const fd = openFolder(folder);
@@ -206,7 +206,7 @@ async function lockFolder(path: string): Promise<number> {
     if (fd === undefined) continue;
     try {
       if (fstatSync(fd).uid !== process.geteuid?.()) throw unwritable(path, `${folder} belongs to somebody else`);
-      if (!(await tryLock(fd))) {
+      if (!flock(fd)) {
         throw new TapwardenError('EVENTS_UNWRITABLE', {
           message: `The event log ${path} is in use by another run`,
           hint: 'Give each run a file of its own with --events.',
@@ -237,18 +237,6 @@ function openFolder(folder: string): number | undefined {
     if (errnoOf(cause) === 'ENOENT') return undefined;
     throw unwritable(folder, messageOf(cause), cause);
   }
-}
-
-/** @throws PROGRAM_MISSING when util-linux's `flock` is not installed */
-async function tryLock(fd: number): Promise<boolean> {
-  const { status, error } = await start(['flock', '-n', '-x', '3'], { stdio: ['ignore', 'ignore', 'ignore', fd] })
-    .ended;
-  if (error === undefined) return status === 0;
-  throw new TapwardenError('PROGRAM_MISSING', {
-    message: `'flock' could not be run: ${error.message}`,
-    hint: 'Install the package util-linux.',
-    cause: error,
-  });
 }
 
 function isStillAt(fd: number, folder: string): boolean {

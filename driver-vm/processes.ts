@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TapwardenError } from '../base/index.ts';
 
@@ -6,8 +6,8 @@ import { TapwardenError } from '../base/index.ts';
 export type SandboxUsers = { readonly vmm: number; readonly channel: number };
 
 /** Whether any process runs as one of a sandbox's users. */
-export async function hasProcesses(users: SandboxUsers): Promise<boolean> {
-  return (await processesOf(users)).length > 0;
+export function hasProcesses(users: SandboxUsers): boolean {
+  return processesOf(users).length > 0;
 }
 
 /**
@@ -19,7 +19,7 @@ export async function hasProcesses(users: SandboxUsers): Promise<boolean> {
 export async function endProcessesOf(users: SandboxUsers): Promise<void> {
   const deadline = Date.now() + 5000;
   for (;;) {
-    const pids = await processesOf(users);
+    const pids = processesOf(users);
     if (pids.length === 0) return;
     for (const pid of pids) kill(pid);
     if (Date.now() > deadline) {
@@ -29,18 +29,27 @@ export async function endProcessesOf(users: SandboxUsers): Promise<void> {
   }
 }
 
-/** The pids of the living processes of a sandbox's users. Source: proc_pid_status(5), State and Uid. */
-async function processesOf(users: SandboxUsers): Promise<readonly number[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-  const owned = await Promise.all(
-    pids.map(async (pid) => {
-      const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-      const uid = Number(/^Uid:\t(\d+)/m.exec(status)?.[1] ?? -1);
-      const living = !/^State:\t[ZX]/m.test(status);
-      return living && (uid === users.vmm || uid === users.channel) ? [pid] : [];
-    }),
-  );
-  return owned.flat();
+/**
+ * The pids of the living processes of a sandbox's users. Read at once and not by promises, which for so many small files take
+ * ten times as long. Source: proc_pid_status(5), State and Uid.
+ */
+function processesOf(users: SandboxUsers): readonly number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((pid) => {
+    const status = statusOf(pid);
+    const uid = Number(/^Uid:\t(\d+)/m.exec(status)?.[1] ?? -1);
+    const living = !/^State:\t[ZX]/m.test(status);
+    return living && (uid === users.vmm || uid === users.channel);
+  });
+}
+
+function statusOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, 'utf8');
+  } catch {
+    // It has just ended.
+    return '';
+  }
 }
 
 function kill(pid: number): void {

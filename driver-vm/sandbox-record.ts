@@ -82,7 +82,7 @@ export async function claimSandbox(paths: Paths, id: string): Promise<SandboxRec
     let steps = 0;
     const at = (step: number): number => (first + step) % (maxIndex + 1);
     // Of another run directory's sandboxes nothing is known here but their processes.
-    while (steps <= maxIndex && (taken.has(at(steps)) || (await hasProcesses(usersOf(at(steps)))))) steps += 1;
+    while (steps <= maxIndex && (taken.has(at(steps)) || hasProcesses(usersOf(at(steps))))) steps += 1;
     const index = at(steps);
     if (steps > maxIndex) {
       throw new TapwardenError('POOL_EXHAUSTED', {

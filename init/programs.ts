@@ -19,7 +19,6 @@ export const programPackages = {
   xz: 'xz-utils',
   mmdebstrap: 'mmdebstrap',
   unshare: 'util-linux',
-  flock: 'util-linux',
   'qemu-system-x86_64': 'qemu-system-x86',
 } as const satisfies Readonly<Record<string, string>>;
 

@@ -108,8 +108,9 @@ export function ip6Bytes(address: string): Buffer {
  * that is seen.
  */
 function inCgroup<T>(cgroup: string | undefined, body: () => T): T {
+  if (cgroup === undefined) return body();
   const own = ownCgroup();
-  if (cgroup === undefined || own === undefined || !join(cgroup)) return body();
+  if (own === undefined || !join(cgroup)) return body();
   try {
     return body();
   } finally {

@@ -51,7 +51,7 @@ const hiddenFolders = [
  * that cannot be made read-only is left out. What the workload writes, in /tmp, /var/tmp and its home, is in memory and ends
  * with the sandbox. /etc has a layer of ours above.
  *
- * No root of other files is mounted here, so that nothing of it can be written to by the supervisor either.
+ * It is read-only for the supervisor too, which as root makes a command's working directory in it.
  */
 export function hostRootSetup({ uid, memoryMiB, hidden }: JailPlan): Setup {
   return {

@@ -9,14 +9,15 @@ import { vmTest } from '../support/vm-test.ts';
 const attack = `
 (
 	fence="nsenter --net=/run/netns/workload -- /usr/sbin/nft"
+	list="$fence list chain inet tapwarden_fence output"
 	until pidof python3; do sleep 1; done
 	sleep 1
 	$fence flush table inet tapwarden_fence
-	sleep 3
+	until $list | grep refused; do sleep 1; done
 	$fence insert rule inet tapwarden_fence output accept
-	sleep 3
+	while $list | grep -x '[[:space:]]*accept'; do sleep 1; done
 	$fence delete table inet tapwarden_fence
-	sleep 3
+	until $list | grep refused; do sleep 1; done
 	echo 0 >/proc/sys/net/netfilter/nf_log_all_netns
 ) >/dev/null 2>&1 &
 `;
@@ -25,7 +26,7 @@ const attack = `
 const command = `
 import socket, time
 print('up', flush=True)
-end = time.time() + 16
+end = time.time() + 25
 open_ = 0
 while time.time() < end:
     try:
@@ -39,7 +40,7 @@ print('refused at the end' if open_ == 0 else f'{open_} not refused', flush=True
 `;
 
 /** Of which an emulated guest on busy cores needs most to run nft; without a guest the tests of the kernel tier ask for 1 s. */
-const promptMs = 5000;
+const promptMs = 10_000;
 
 vmTest(
   'bypass-detection: rulesets that root changes, in the guest or on the host, are told of and stand again',

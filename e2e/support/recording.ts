@@ -20,9 +20,10 @@ export const loggedAndMarked = { logging: true, marks: true };
 /** A command. */
 export const exec = { argv: ['sh', '-c', 'true'], env: {}, workdir: null };
 
-type Recorded = EventBody & { readonly count?: number };
+/** An event as a recorder appends it. */
+export type Recorded = EventBody & { readonly count?: number };
 
-/** A recorder over a list in place of the file, and a clock that stands still until it is moved. */
+/** A recorder over lists in place of the file, one for findings and one for all else, and a clock that stands still. */
 export function recording(
   budget?: EventBudget,
   changes: Partial<EventContext> = {},
