@@ -55,6 +55,7 @@ const counts = {
   portsFull: true,
   unread: 0,
   unknown: ['the table was made anew'],
+  auditLoss: '12 audit records were never read',
 };
 const group = { mark: 1, destination: '2001:db8::1', protocol: 17, port: 53, packets: 2 ** 50 };
 const many = {

@@ -229,6 +229,8 @@ const guestShapes = {
         unread: packets,
         /** What is not known of the time between two readings of the fence. */
         unknown: list(text(300), 8),
+        /** What was lost of the kernel's audit records, by which processes are known; `null` where nothing was. */
+        auditLoss: nullable(text(300)),
       }),
     ),
   }),

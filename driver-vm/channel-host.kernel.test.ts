@@ -151,6 +151,7 @@ const noCounts = {
   portsFull: false,
   unread: 0,
   unknown: [],
+  auditLoss: null,
 };
 
 type Event = { readonly class_uid: number; readonly activity_id: number };

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import test from 'ava';
 import type { Argv, Run } from '../base/index.ts';
-import type { Fact, FenceCounts } from '../channel/index.ts';
+import type { Fact } from '../channel/index.ts';
 import { makeFenceWorld } from '../e2e/support/fence-world.ts';
 import { logPackets, logReaders } from '../e2e/support/kernel-log.ts';
 import { kernelTest } from '../e2e/support/kernel-tier.ts';
@@ -56,14 +56,14 @@ function total(parts: readonly (readonly [string, number])[]): Sums {
   return sums;
 }
 
-const deniedOf = (counts: FenceCounts | null): number =>
+const deniedOf = (counts: AccountCounts | null): number =>
   counts === null ? -1 : counts.deniedTcp + counts.deniedUdp + counts.deniedOther;
 const whole = { overflow: 0, portsFull: false, unread: 0, unknown: [] };
 /** Records that the monitor says are missing. The ring of this machine's kernel log may be too small for a flood. */
 const gapsOf = (facts: readonly Fact[]): number =>
   facts.reduce((sum, fact) => sum + (fact.kind === 'gap' ? fact.missing : 0), 0);
 /** The same counts without unread lines, which the gaps explain. */
-const withoutGaps = (counts: FenceCounts | null, facts: readonly Fact[]): FenceCounts | null =>
+const withoutGaps = (counts: AccountCounts | null, facts: readonly Fact[]): AccountCounts | null =>
   counts !== null && counts.unread <= gapsOf(facts) ? { ...counts, unread: 0 } : counts;
 const packetsOf = (facts: readonly Fact[]): number =>
   Object.values(sumsOf(facts)).reduce((sum, packets) => sum + packets, 0);

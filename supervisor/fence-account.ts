@@ -16,6 +16,9 @@ import type { Change, Reading } from './fence-reading.ts';
 import { fenceTable } from './fence-table.ts';
 import { Ledger } from './ledger.ts';
 
+/** The counts of the fence, without what others lost. */
+export type AccountCounts = Omit<FenceCounts, 'auditLoss'>;
+
 /** What an account works with. */
 export type AccountOptions = {
   readonly run: Run;
@@ -84,7 +87,7 @@ export class FenceAccount {
   /**
    * Accounts for all that was refused before the call, and returns the fence's counts; `null` where nobody knows them.
    */
-  async settle(): Promise<FenceCounts | null> {
+  async settle(): Promise<AccountCounts | null> {
     return await this.#inTurn(async () => {
       let reading = await this.#reconcile();
       for (let attempt = 1; attempt < finalAttempts && reading !== undefined && !this.#agrees(reading); attempt += 1) {
@@ -230,7 +233,7 @@ export class FenceAccount {
     this.#unknown.set(what, { from: before?.from ?? this.#lastAt, to: Date.now() });
   }
 
-  #countsOf(reading: Reading): FenceCounts {
+  #countsOf(reading: Reading): AccountCounts {
     const { counters } = reading;
     const packets = (name: string): number => counters[name] ?? 0;
     return {

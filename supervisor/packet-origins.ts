@@ -1,6 +1,7 @@
 import { messageOf } from '../base/index.ts';
 import type { DeniedPacketFact } from '../channel/index.ts';
 import type { Attribution } from './attribution/attribution.ts';
+import type { AuditLoss } from './attribution/audit-trail.ts';
 import { execIds } from './attribution/exec-ids.ts';
 import { LogMarker } from './attribution/log-marker.ts';
 import { workloadNamespacePath } from './fence-loader.ts';
@@ -19,6 +20,7 @@ export class PacketOrigins {
   readonly #onFact: (fact: DeniedPacketFact) => void;
   readonly #pending = new Set<Promise<void>>();
   #attribution: Attribution | undefined;
+  #lost: AuditLoss = { missing: 0, overrun: false, disturbed: false };
 
   /** `tag` is the run's secret in the log prefix. */
   constructor(tag: string, onFact: (fact: DeniedPacketFact) => void) {
@@ -66,6 +68,25 @@ export class PacketOrigins {
   /** Resolves when all packets that were taken have been told of. */
   async settle(): Promise<void> {
     await Promise.all(this.#pending);
+  }
+
+  /** What was lost of the audit records up to now, for people; `null` where nothing was, or audit is not used. */
+  async loss(): Promise<string | null> {
+    const loss = await this.#attribution?.takeLoss();
+    if (loss !== undefined) {
+      this.#lost = {
+        missing: this.#lost.missing + loss.missing,
+        overrun: this.#lost.overrun || loss.overrun,
+        disturbed: this.#lost.disturbed || loss.disturbed,
+      };
+    }
+    const { missing, overrun, disturbed } = this.#lost;
+    const parts = [
+      ...(missing > 0 ? [`${missing} audit records were never read`] : []),
+      ...(overrun ? ['audit records came faster than they were read'] : []),
+      ...(disturbed ? ['somebody changed the audit system meanwhile'] : []),
+    ];
+    return parts.length === 0 ? null : parts.join('; ');
   }
 
   /** Ends the watch, and takes back what it changed of the machine. */

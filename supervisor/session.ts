@@ -227,7 +227,8 @@ export class Session {
   async #settle(): Promise<void> {
     const counts = (await this.#account?.settle()) ?? null;
     await this.#origins?.settle();
-    await this.#send({ kind: 'counts', counts });
+    const auditLoss = (await this.#origins?.loss()) ?? null;
+    await this.#send({ kind: 'counts', counts: counts === null ? null : { ...counts, auditLoss } });
   }
 
   /** Before the fence stands there is no line of it. */

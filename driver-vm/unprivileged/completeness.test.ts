@@ -13,6 +13,7 @@ const counts: FenceCounts = {
   portsFull: false,
   unread: 0,
   unknown: [],
+  auditLoss: null,
 };
 const whole: RecordState = {
   counts,
@@ -60,6 +61,11 @@ const states: readonly (readonly [string, Partial<RecordState>, readonly string[
     'a ruleset that somebody changed',
     { rulesetChanges: 2 },
     ['unknown: a ruleset was changed 2 times until it was loaded again'],
+  ],
+  [
+    'audit records that were lost',
+    { counts: { ...counts, auditLoss: '12 audit records were never read' } },
+    ['audit-loss: 12 audit records were never read, so a process may not be named'],
   ],
   [
     'full sets',

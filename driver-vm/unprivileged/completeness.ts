@@ -67,11 +67,12 @@ function unwrittenReason(events: number): string {
   return `unwritten: ${events} events are not in the log, because the disk did not take them`;
 }
 
-function ofCounts({ overflow, portsFull, unread, unknown }: FenceCounts): readonly string[] {
+function ofCounts({ overflow, portsFull, unread, unknown, auditLoss }: FenceCounts): readonly string[] {
   return [
     ...(overflow > 0 ? [`overflow: ${overflow} packets found no place in the sets and are counted by kind`] : []),
     ...(portsFull ? ['overflow: a set of ports was full, and packets beyond are counted without their port'] : []),
     ...(unread > 0 ? [`log-unread: ${unread} lines of the fence were logged and not read`] : []),
     ...unknown.map((span) => `unknown: ${escapeText(span, 280)}`),
+    ...(auditLoss === null ? [] : [`audit-loss: ${escapeText(auditLoss, 280)}, so a process may not be named`]),
   ];
 }

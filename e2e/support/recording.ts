@@ -96,6 +96,7 @@ export const counted = (counts: Partial<FenceCounts>): FenceCounts => {
     portsFull: false,
     unread: 0,
     unknown: [],
+    auditLoss: null,
     ...counts,
   };
   return { ...all, logged: all.deniedTcp + all.deniedUdp + all.deniedOther - all.unlogged };
