@@ -3,6 +3,7 @@ export * from './escape.ts';
 export * from './flock.ts';
 export * from './kernel-log.ts';
 export * from './lock.ts';
+export * from './netlink-overrun.ts';
 export * from './network-namespace.ts';
 export * from './plural.ts';
 export * from './runner.ts';

@@ -1,4 +1,4 @@
-import { inNetworkNamespace, type Run } from '../base/index.ts';
+import { inNetworkNamespace, loadOverrunGuard, type Run } from '../base/index.ts';
 import { type DirectDestination, type NftTarget, removeTable } from '../nft/index.ts';
 import { NfnetlinkSocket } from '../nft/nfnetlink-socket.ts';
 import type { RulesetPart } from '../nft/ruleset-dump.ts';
@@ -65,8 +65,9 @@ export class SlotWatch {
    */
   static async open(options: SlotWatchOptions): Promise<SlotWatch> {
     const { slot, namespaces = '/run/netns', onChange, intervalMs = 1000 } = options;
+    const guard = await loadOverrunGuard();
     const opened = await inNetworkNamespace(`${namespaces}/${slot.namespace}`, () => ({
-      ...{ counters: new NfnetlinkSocket(), parts: new NfnetlinkSocket(), changes: new RulesetChanges() },
+      ...{ counters: new NfnetlinkSocket(), parts: new NfnetlinkSocket(), changes: guard(() => new RulesetChanges()) },
     }));
     const watch = new SlotWatch(options, opened.counters);
     try {

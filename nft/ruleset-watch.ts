@@ -61,7 +61,8 @@ export class RulesetChanges {
       if (parseMessages(datagram).some(({ type }) => type === newGeneration)) this.onChange();
     });
     this.#socket.on('truncatedMessage', () => this.onChange());
-    // An overrun: something changed.
+    // Something changed, where it is an overrun. A guard of base/netlink-overrun.ts lets it pass in silence: what was read
+    // before it is newer than the change, and a look at the ruleset follows.
     this.#socket.on('error', () => this.onChange());
     this.#socket.unref();
   }

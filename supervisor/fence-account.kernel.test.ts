@@ -6,6 +6,7 @@ import { makeFenceWorld } from '../e2e/support/fence-world.ts';
 import { logPackets, logReaders } from '../e2e/support/kernel-log.ts';
 import { kernelTest } from '../e2e/support/kernel-tier.ts';
 import { readLogSwitch, setLogSwitch } from '../e2e/support/log-switch.ts';
+import type { AccountCounts } from './fence-account.ts';
 import { inWorkloadNamespace } from './fence-loader.ts';
 import { fenceTable } from './fence-table.ts';
 

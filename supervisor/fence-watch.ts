@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { inNetworkNamespace, messageOf, type Run } from '../base/index.ts';
+import { inNetworkNamespace, loadOverrunGuard, messageOf, type Run } from '../base/index.ts';
 import type { Fact } from '../channel/index.ts';
 import { applyRuleset, applyRulesetOver, type NftTarget, type Ruleset, removeTable } from '../nft/index.ts';
 import { NfnetlinkSocket } from '../nft/nfnetlink-socket.ts';
@@ -70,7 +70,8 @@ export class FenceWatch {
    */
   static async open(options: FenceWatchOptions): Promise<FenceWatch> {
     const watch = new FenceWatch(options);
-    const sockets = () => ({ socket: new NfnetlinkSocket(), changes: new RulesetChanges() });
+    const guard = await loadOverrunGuard();
+    const sockets = () => ({ socket: new NfnetlinkSocket(), changes: guard(() => new RulesetChanges()) });
     const tell = (where: 'fence' | 'guest') => (change: RulesetChange) => watch.#tell(where, change);
     watch.#watches.push(
       await RulesetWatch.open({

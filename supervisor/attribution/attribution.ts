@@ -1,4 +1,4 @@
-import { inNetworkNamespace } from '../../base/index.ts';
+import { inNetworkNamespace, loadOverrunGuard } from '../../base/index.ts';
 import type { DeniedPacketFact, Origin } from '../../channel/index.ts';
 import { AttemptMatcher, type LoggedAttempt, type Verdict } from './attempt-matcher.ts';
 import type { AuditAttempt, AuditExecution } from './audit-event.ts';
@@ -109,8 +109,9 @@ export class Attribution {
 
   async begin(): Promise<void> {
     const { ids, machineNamespace } = this.#options;
+    const guard = await loadOverrunGuard();
     const inMachine: InMachine = async (body) =>
-      machineNamespace === undefined ? body() : await inNetworkNamespace(machineNamespace, body);
+      machineNamespace === undefined ? guard(body) : await inNetworkNamespace(machineNamespace, () => guard(body));
     try {
       this.#events = await inMachine(
         () =>
