@@ -33,6 +33,30 @@ const sources = { ip4: '10.200.0.2', ip6: 'fd74:7761:776f::2' } as const;
 /** The rule of the fence that refuses. Frozen, as the context is, so that what follows from it is worked out once. */
 const rule = Object.freeze({ name: 'refuse', comment: 'everything but the proxy is refused' });
 
+/** The event of a packet that the log told of. */
+export function deniedPacketOf(fact: DeniedPacketFact, run: RefusedContext): EventBody<NetworkActivity> {
+  return deniedPacket(run.context, {
+    time: run.now,
+    originalTime: fact.monotonic,
+    protocol: fact.protocol,
+    source: { ip: fact.source, port: fact.sourcePort ?? undefined },
+    destination: { ip: fact.destination, port: fact.destinationPort ?? undefined },
+    interfaceOut: fact.interfaceOut,
+    length: fact.length,
+    uid: fact.uid ?? undefined,
+    gid: fact.gid ?? undefined,
+    mark: fact.mark ?? undefined,
+    exec: execOf(fact.mark, run),
+    tcpFlags: fact.tcpFlags ?? undefined,
+    icmp: fact.icmp ?? undefined,
+    sequence: fact.sequence,
+    rawLine: fact.raw,
+    origin: originInput(fact.origin),
+    rule,
+    verdict: fact.protocol === 6 ? 'tcp-reset' : 'icmpx-admin-prohibited',
+  });
+}
+
 /**
  * Makes events of the packets that the fence refused, and keeps their sum: the `count` of all events (1 where it is
  * absent) is the number of packets that the fence counted.
@@ -73,28 +97,7 @@ export class RefusedPackets {
 
   /** Takes a packet that the log told of. */
   packet(fact: DeniedPacketFact, run: RefusedContext): void {
-    this.#append(
-      deniedPacket(run.context, {
-        time: run.now,
-        originalTime: fact.monotonic,
-        protocol: fact.protocol,
-        source: { ip: fact.source, port: fact.sourcePort ?? undefined },
-        destination: { ip: fact.destination, port: fact.destinationPort ?? undefined },
-        interfaceOut: fact.interfaceOut,
-        length: fact.length,
-        uid: fact.uid ?? undefined,
-        gid: fact.gid ?? undefined,
-        mark: fact.mark ?? undefined,
-        exec: execOf(fact.mark, run),
-        tcpFlags: fact.tcpFlags ?? undefined,
-        icmp: fact.icmp ?? undefined,
-        sequence: fact.sequence,
-        rawLine: fact.raw,
-        origin: originInput(fact.origin),
-        rule,
-        verdict: fact.protocol === 6 ? 'tcp-reset' : 'icmpx-admin-prohibited',
-      }),
-    );
+    this.#append(deniedPacketOf(fact, run));
     this.#note(fact.destination, fact.protocol, fact.destinationPort, 1);
   }
 
