@@ -21,7 +21,7 @@ const failures: readonly {
     title: 'nft refuses the ruleset of the slot',
     programs: { nft: '#!/bin/sh\necho "Error: Could not process rule: Operation not supported" >&2\nexit 1\n' },
     code: 'NFT_REJECTED',
-    says: /refused the ruleset of table inet tapwarden_tap0: Error: Could not process rule/,
+    says: /refused the ruleset of table (?:inet|netdev) tapwarden_tap0: Error: Could not process rule/,
   },
   {
     title: 'nft does nothing and ends in order',

@@ -4,7 +4,7 @@
 # leaves a copy for it to see.
 PATH=/usr/sbin:/usr/bin
 (
-	until prefix=$(/usr/sbin/ip netns exec workload /usr/sbin/nft list chain inet tapwarden_fence say | sed -n 's/.*log prefix "\(TW1 [^"]*\)".*/\1/p') &&
+	until prefix=$(/usr/sbin/ip netns exec workload /usr/sbin/nft list chain inet tapwarden_fence tell | sed -n 's/.*log prefix "\(TW1 [^"]*\)".*/\1/p') &&
 		[ -n "$prefix" ] && [ -e /run/workload/root/home/workload/begin ]; do
 		sleep 0.1
 	done
