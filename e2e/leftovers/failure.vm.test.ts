@@ -27,7 +27,7 @@ const failures: readonly {
     title: 'nft does nothing and ends in order',
     programs: { nft: '#!/bin/sh\nexit 0\n' },
     code: 'NFT_REJECTED',
-    says: /the kernel told of 0 of \d+ rules of table inet tapwarden_tap0/,
+    says: /the kernel told of 0 of \d+ rules of table (?:inet|netdev) tapwarden_tap0/,
   },
   {
     title: 'QEMU is missing',
