@@ -1,5 +1,5 @@
 import { isTapwardenError } from '../base/index.ts';
-import { adviceText } from './advice.ts';
+import { adviceText, type RefusedTarget } from './advice.ts';
 import { attacksOf } from './attack.ts';
 import { checkedInteger } from './check.ts';
 import { deviceOf, type EventContext, metadataOf, policyOf } from './context.ts';
@@ -53,7 +53,7 @@ function draftOf(context: EventContext, input: DeniedPacketInput, packet: Packet
     message: messageOf(input, end),
     status_id: 2 as const,
     status_code: statusCodes[input.verdict],
-    status_detail: adviceText({ protocol: input.protocol, ...end }, destination),
+    status_detail: adviceText(targetOf(input.protocol, end), destination),
     action_id: 2 as const,
     disposition_id: 2 as const,
     is_alert: severity > 2,
@@ -229,7 +229,7 @@ function fill(
     ...event,
     time: packet.time,
     message: messageOf(input, end),
-    status_detail: adviceText({ protocol: input.protocol, ...end }, packet.destination),
+    status_detail: adviceText(targetOf(input.protocol, end), packet.destination),
     raw_data: rawLine,
     raw_data_size: Buffer.byteLength(input.rawLine),
     metadata: {
@@ -243,6 +243,10 @@ function fill(
     observables: found,
     unmapped: input.icmp === undefined ? alike.unmapped : unmappedOf(input),
   };
+}
+
+function targetOf(protocol: number, { ip, port }: CheckedEnd): RefusedTarget {
+  return port === undefined ? { protocol, ip } : { protocol, ip, port };
 }
 
 type Source = Endpoint & { readonly ip: string };
