@@ -83,7 +83,6 @@ export class RulesetWatch {
   #looking: Promise<void> | undefined;
   #again = false;
   #closed = false;
-  #paused = 0;
   #restoredAt = 0;
 
   private constructor(options: RulesetWatchOptions) {
@@ -115,19 +114,6 @@ export class RulesetWatch {
     while (this.#looking !== undefined) await this.#looking;
   }
 
-  /** Lets the owner change what should stand: what `body` leaves is the new reference. */
-  async during<T>(body: () => Promise<T>): Promise<T> {
-    await this.settle();
-    this.#paused += 1;
-    try {
-      return await body();
-    } finally {
-      this.#wanted = await this.#read().catch(() => this.#wanted);
-      this.#paused -= 1;
-      this.#look();
-    }
-  }
-
   close(): void {
     this.#closed = true;
     clearInterval(this.#timer);
@@ -136,7 +122,7 @@ export class RulesetWatch {
   }
 
   #look(): void {
-    if (this.#closed || this.#paused > 0) return;
+    if (this.#closed) return;
     this.#again = true;
     this.#looking ??= this.#lookOn().finally(() => {
       this.#looking = undefined;
