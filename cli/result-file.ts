@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { messageOf, TapwardenError } from '../base/index.ts';
+import { incompleteReason } from '../driver-vm/index.ts';
 import type { RunEnd } from './commands/run.ts';
 
 /**
@@ -27,7 +28,7 @@ export async function writeResult(path: string, end: RunEnd, events: string): Pr
     findings: summary?.findings ?? 0,
     bypassed: summary?.bypassed ?? 0,
     complete: summary?.complete ?? false,
-    incomplete: summary?.incomplete ?? ['no-record: the run failed before its record was closed'],
+    incomplete: summary?.incomplete ?? [incompleteReason('no-record', 'the run failed before its record was closed')],
     events,
   };
   try {

@@ -8,6 +8,8 @@ import { dir } from 'tmp-promise';
 import { type Child, start } from '../base/index.ts';
 import { Connection, encodeFrame, type HostMessage, initialWindow, parseHostMessage } from '../channel/index.ts';
 import type { HarnessAnswer, HarnessCommand } from '../e2e/support/channel-harness.ts';
+import { incompleteCases } from '../e2e/support/evidence/incomplete.ts';
+import { canaryLinks } from '../e2e/support/evidence/links.ts';
 import { kernelTest } from '../e2e/support/kernel-tier.ts';
 import { schemaAvailable, validateEvent } from '../e2e/support/ocsf-schema.ts';
 import { isRequired } from '../e2e/support/tier.ts';
@@ -352,6 +354,38 @@ kernelTest('channel process: hostile text in facts stays text, each fact in one 
   );
 });
 
+kernelTest(
+  `channel process: a record is not complete, event-budget: ${incompleteCases['event-budget'].when}`,
+  async (t) => {
+    await begin();
+    const { connection, messages } = await attach();
+    await connection.send(hello);
+    await connection.send(ready);
+    await learn({ kind: 'next', kinds: ['ready'] });
+    // No address at all, which costs the host least: so they come faster than the budget grows, on a busy machine too.
+    const group = { mark: 0, destination: '...', protocol: 17, port: 9, packets: 2 };
+    const [each, facts] = [256, 500];
+    const groups = Array.from({ length: each }, () => group);
+    for (let at = 0; at < facts; at += 1) {
+      await connection.send({ kind: 'fact', fact: { kind: 'denied-packets', sinceMs: 1000, groups } });
+    }
+    await learn({ kind: 'send', message: { kind: 'settle' } });
+    await until(() => messages.some(({ kind }) => kind === 'settle'));
+    const packets = 2 * each * facts;
+    await connection.send({ kind: 'counts', counts: { ...noCounts, deniedUdp: packets, unlogged: packets } });
+    await learn({ kind: 'next', kinds: ['settled'] });
+    const { complete, incomplete, denied, lost } = (await learn(finish)) as RunSummary;
+    t.deepEqual([complete, denied, lost], [false, packets, packets], 'exact as a sum');
+    t.regex(incomplete.join('; '), /^event-budget: \d+ facts were more than one sandbox may tell$/);
+    const told = (await events()) as readonly (Event & { readonly count?: number })[];
+    t.is(
+      told.filter(({ class_uid }) => class_uid === 4001).reduce((sum, { count = 1 }) => sum + count, 0),
+      packets,
+      'the rest is told of by kind',
+    );
+  },
+);
+
 kernelTest('channel process: a second connection is turned away, and the first lives', async (t) => {
   await begin();
   const first = await attach();
@@ -433,7 +467,7 @@ kernelTest(
   },
 );
 
-kernelTest('channel process: a canary that is missed is a finding, and one that does not come too', async (t) => {
+kernelTest(`channel process: a canary that is missed is a finding, and ${canaryLinks.reported}`, async (t) => {
   await begin();
   const { connection, messages } = await attach();
   await connection.send(hello);

@@ -11,6 +11,7 @@ export { findGuest, type Machine, type MachineOptions, prepareMachine } from './
 export { lockFile, type Paths, pathsOf } from './paths.ts';
 export { defaultTimeouts, type ExecEnd, Sandbox, type SandboxOptions, type Timeouts, type Timings } from './sandbox.ts';
 export { checkSandboxId, isOwned, listSandboxes, sandboxFolder, usersOf } from './sandbox-record.ts';
+export { type IncompleteCode, incompleteCodes, incompleteReason } from './shared/incomplete.ts';
 export type { ExecRequest, RunSummary } from './shared/ipc.ts';
 export { framesRuleset, slotRuleset, slotTable } from './slot-table.ts';
 export { type Accelerator, confined, qemuArguments } from './vmm.ts';

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 import { UndoStack } from '../base/index.ts';
+import type { droppedByHost } from '../e2e/support/evidence/counters.ts';
 import { kernelTest } from '../e2e/support/kernel-tier.ts';
 import { makeScratchNamespace, type ScratchNamespace } from '../e2e/support/scratch-namespace.ts';
 import { until } from '../e2e/support/until.ts';
@@ -75,21 +76,27 @@ kernelTest('SlotWatch: an honest guest makes the host drop nothing that counts',
   }
 });
 
-const hostile: Readonly<Record<string, readonly [counter: keyof typeof none, frame: string]>> = {
-  'IPv4 to another port': ['denied_input', `tcp ${guestMac} ${guest} ${host} 22`],
-  'IPv4 to the world': ['denied_forward', `udp ${guestMac} ${guest} 198.51.100.1 53`],
-  'IPv4 from another address': ['spoofed', `tcp ${guestMac} 10.0.128.9 ${host} ${gatewayPort}`],
-  IPv6: ['ipv6', `ip6tcp ${guestMac} fe80::1 fe80::2 22`],
-  'raw Ethernet': ['raw', `raw ${guestMac} 88b5`],
+/** Frames of a hostile guest, by the counter that each raises. */
+const hostile: Readonly<Record<keyof typeof droppedByHost, Readonly<Record<string, string>>>> = {
+  spoofed: {
+    'IPv4 from another address': `tcp ${guestMac} 10.0.128.9 ${host} ${gatewayPort}`,
+    'IPv4 from another MAC': `tcp 02:00:00:00:00:99 ${guest} ${host} ${gatewayPort}`,
+  },
+  ipv6: { IPv6: `ip6tcp ${guestMac} fe80::1 fe80::2 22` },
+  denied_input: { 'IPv4 to another port': `tcp ${guestMac} ${guest} ${host} 22` },
+  denied_forward: { 'IPv4 to the world': `udp ${guestMac} ${guest} 198.51.100.1 53` },
+  raw: { 'raw Ethernet': `raw ${guestMac} 88b5` },
 };
-for (const [name, [counter, frame]] of Object.entries(hostile)) {
-  kernelTest(`SlotWatch: ${name} past the fence is told of within 0.1 s`, async (t) => {
-    const { slot, watch, drops } = await watched(t);
-    await sendFrames(slot, frame, frame);
-    await until(() => drops.some((counts) => counts[counter] === 2));
-    t.deepEqual(await watch.close(), { ...none, [counter]: 2 });
-    t.true(drops.length <= 2, 'no word a packet');
-  });
+for (const [counter, frames] of Object.entries(hostile)) {
+  for (const [name, frame] of Object.entries(frames)) {
+    kernelTest(`SlotWatch: ${name} past the fence is told of within 0.1 s`, async (t) => {
+      const { slot, watch, drops } = await watched(t);
+      await sendFrames(slot, frame, frame);
+      await until(() => drops.some((counts) => counts[counter] === 2));
+      t.deepEqual(await watch.close(), { ...none, [counter]: 2 });
+      t.true(drops.length <= 2, 'no word a packet');
+    });
+  }
 }
 
 kernelTest('SlotWatch: what the world sends, and replies that nobody waits for, are not the guest’s', async (t) => {

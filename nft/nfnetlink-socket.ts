@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 // The raw socket alone: the package's index loads much that is not needed, and this runs under emulation.
 import { RawNetlinkSocket } from 'netlink/dist/raw.js';
-import { TapwardenError } from '../base/index.ts';
+import { isTapwardenError, TapwardenError } from '../base/index.ts';
 import type { TableName } from './model.ts';
 import { encodeMessage, netlinkFlags, netlinkTypes, parseMessages } from './netlink-message.ts';
 import {
@@ -14,7 +14,14 @@ import {
   parseTableHandle,
   tableRequest,
 } from './nfnetlink.ts';
-import { parsePart, partKinds, partsRequest, type RulesetPart } from './ruleset-dump.ts';
+import {
+  dumpedKinds,
+  parseElements,
+  parsePart,
+  partElementsRequest,
+  partsRequest,
+  type RulesetPart,
+} from './ruleset-dump.ts';
 
 const netfilterProtocol = 12;
 /** The kernel fills a datagram of a dump up to 32 KiB, if the reader has room for it. */
@@ -43,6 +50,7 @@ export class NfnetlinkSocket {
   #interruptions = 0;
   #waiting: Answer | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  #fixed = new Map<string, readonly RulesetPart[]>();
 
   /** `bufferBytes` is the room for one datagram of the kernel, of which tests take a small one. @default 65536 */
   constructor(options: { readonly bufferBytes?: number } = {}) {
@@ -112,20 +120,52 @@ export class NfnetlinkSocket {
   }
 
   /**
-   * Every table, chain, rule, set and named object of the namespace, in the kernel's order.
+   * Every table, chain, rule, set and named object of the namespace, in the kernel's order, and the elements of sets that
+   * commands alone change, sorted.
    *
    * @throws NOT_ROOT as {@link tableHandle}
    */
   async ruleset(): Promise<readonly RulesetPart[]> {
     const parts: RulesetPart[] = [];
-    for (const kind of partKinds) {
+    for (const kind of dumpedKinds) {
       const begun = parts.length;
       await this.#dump(partsRequest(kind), `the ${kind}s of the namespace`, {
         begin: () => parts.splice(begun),
         onPayload: (payload) => parts.push(parsePart(kind, payload)),
       });
     }
-    return parts;
+    return [...parts, ...(await this.#elementsOf(parts))];
+  }
+
+  /** Elements that cannot change are asked for once, by the handles of their table and set, which the kernel gives once. */
+  async #elementsOf(parts: readonly RulesetPart[]): Promise<readonly RulesetPart[]> {
+    const tables = new Map(parts.flatMap((part) => (part.kind === 'table' ? [[tableOf(part), part.handle]] : [])));
+    const known = this.#fixed;
+    this.#fixed = new Map();
+    const elements: RulesetPart[] = [];
+    for (const set of parts) {
+      if (set.kind !== 'set' || set.elements === 'live') continue;
+      const place = `${tables.get(tableOf(set))} ${set.handle}`;
+      const found = known.get(place) ?? (await this.#readElements(set));
+      if (set.elements === 'fixed') this.#fixed.set(place, found);
+      elements.push(...found);
+    }
+    return elements;
+  }
+
+  /** A set that is gone by now has none: what is missed of it is told of with the set. */
+  async #readElements(set: RulesetPart): Promise<readonly RulesetPart[]> {
+    const elements: RulesetPart[] = [];
+    try {
+      await this.#dump(partElementsRequest(set), `the set ${set.name} of ${set.table}`, {
+        begin: () => elements.splice(0),
+        onPayload: (payload) => elements.push(...parseElements(set, payload)),
+      });
+    } catch (error) {
+      if (!isTapwardenError(error, 'NFT_NOT_FOUND')) throw error;
+    }
+    // The kernel keeps them in any order.
+    return elements.toSorted((a, b) => (a.content < b.content ? -1 : 1));
   }
 
   /** How many dumps were asked for again because the ruleset changed under them. */
@@ -206,6 +246,8 @@ export class NfnetlinkSocket {
     this.#waiting = undefined;
   }
 }
+
+const tableOf = ({ family, table }: RulesetPart): string => `${family} ${table}`;
 
 function classify(cause: unknown, what: string): TapwardenError {
   const errno = (cause as { readonly errno?: number }).errno;

@@ -19,17 +19,21 @@ export function renderRuleset(ruleset: Ruleset): string {
 
 /**
  * Renders a ruleset as one nft transaction that makes the table, or gives one that stands other rules: its counters go
- * on, and its sets keep their elements. A chain that the model does not have stays, without rules.
+ * on, and sets that packets fill keep their elements; the others get those of the model. A chain that the model does not
+ * have stays, without rules.
  *
  * @throws RULESET_INVALID as {@link renderRuleset}
  */
 export function renderRulesetOver(ruleset: Ruleset): string {
   validateRuleset(ruleset);
   const { counters, sets, chains } = ruleset;
-  // Chains without their rules first: rules cannot be flushed out of a table that is not there.
+  // Chains without their rules first: rules cannot be flushed out of a table that is not there. Neither can elements.
   const empty = chains.map((chain) => ({ ...chain, rules: [] }));
-  const made = renderTable(ruleset, { counters, sets, chains: empty });
-  return `${made}flush ${tableOf(ruleset)}\n${renderTable(ruleset, { counters: [], sets: [], chains })}`;
+  const made = renderTable(ruleset, { counters, sets: sets.map(({ elements: _, ...set }) => set), chains: empty });
+  const filled = sets.filter(({ elements }) => elements !== undefined);
+  const { family, name: table } = ruleset.table;
+  const flushes = filled.map((set) => `flush ${keyword(set)} ${family} ${table} ${set.name}\n`).join('');
+  return `${made}flush ${tableOf(ruleset)}\n${flushes}${renderTable(ruleset, { counters: [], sets: filled, chains })}`;
 }
 
 /**
@@ -75,8 +79,10 @@ function renderSet(set: NftSet): string {
       ? []
       : [`elements = { ${set.elements.join(',\n\t\t             ')} }`]),
   ];
-  return `\t${set.data === undefined ? 'set' : 'map'} ${set.name} {\n${lines.map((line) => `\t\t${line}\n`).join('')}\t}\n`;
+  return `\t${keyword(set)} ${set.name} {\n${lines.map((line) => `\t\t${line}\n`).join('')}\t}\n`;
 }
+
+const keyword = ({ data }: NftSet): string => (data === undefined ? 'set' : 'map');
 
 function renderChain(chain: Chain): string {
   const { hook } = chain;

@@ -23,12 +23,18 @@ export function differencesOf(wanted: readonly RulesetPart[], found: readonly Ru
   return [...places].flatMap((place) => atPlace(before.get(place) ?? [], after.get(place) ?? []));
 }
 
-/** A difference for a person. Example: `+ rule inet tapwarden_tap0 input "nothing else is reached"`. */
+/**
+ * A difference for a person. Examples: `+ rule inet tapwarden_tap0 input "nothing else is reached"`,
+ * `- element inet tapwarden_fence execs 0x…`, with the element's key as the kernel has it.
+ */
 export function differenceText({ sign, part }: Difference): string {
-  const { kind, family, table, name, comment } = part;
+  const { kind, family, table, name, comment, key } = part;
   const words = [sign, kind, families[family] ?? String(family), escapeText(table, 80), escapeText(name, 80)];
-  const said = kind !== 'rule' ? [] : [comment === undefined ? '(no comment)' : `"${escapeText(comment, 128)}"`];
-  return [...words.filter((word) => word !== ''), ...said].join(' ');
+  const said =
+    kind === 'rule'
+      ? [comment === undefined ? '(no comment)' : `"${escapeText(comment, 128)}"`]
+      : [key === undefined ? '' : `0x${key}`];
+  return [...words, ...said].filter((word) => word !== '').join(' ');
 }
 
 /** Parts that are compared with each other: the rules of a chain, or all that have one name. */

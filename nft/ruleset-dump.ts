@@ -1,4 +1,4 @@
-import { eachAttribute, netlinkFlags, readText } from './netlink-message.ts';
+import { eachAttribute, encodeText, netlinkFlags, readText } from './netlink-message.ts';
 import type { NfnetlinkRequest } from './nfnetlink.ts';
 
 /**
@@ -6,36 +6,49 @@ import type { NfnetlinkRequest } from './nfnetlink.ts';
  * started each time is dear where a ruleset is looked at again and again.
  *
  * Source: include/uapi/linux/netfilter/nf_tables.h (enums nf_tables_msg_types, nft_table_attributes,
- * nft_chain_attributes, nft_rule_attributes, nft_set_attributes, nft_object_attributes, nft_expr_attributes,
- * nft_list_attributes), libnftnl (udata of rules).
+ * nft_chain_attributes, nft_rule_attributes, nft_set_attributes, nft_set_flags, nft_set_elem_attributes,
+ * nft_set_elem_list_attributes, nft_object_attributes, nft_expr_attributes, nft_list_attributes), libnftnl (udata of rules).
  */
 
-/** A table, chain, rule, set or named object. */
+/** A table, chain, rule, set, element of a set, or named object. */
 export type RulesetPart = {
   readonly kind: PartKind;
   /** NFPROTO number. Source: include/uapi/linux/netfilter.h. */
   readonly family: number;
   readonly table: string;
-  /** Of a chain, set or object its own, of a rule its chain's; empty for a table. */
+  /** Of a chain, set or object its own, of a rule its chain's, of an element its set's; empty for a table. */
   readonly name: string;
+  /** Of an element its key, in the kernel's bytes, as hexadecimal text. */
+  readonly key?: string;
   /** The comment of a rule. */
   readonly comment?: string;
-  /** The number that the kernel gave it, once; not a part of what it does. */
+  /** The number that the kernel gave it, once; not a part of what it does. An element has none: 0. */
   readonly handle: number;
+  /** Of a set: whether its elements are part of the ruleset, and whether they may still change. */
+  readonly elements?: SetElementsKind;
   /** All else that it says, in the kernel's bytes, as hexadecimal text; without handles, counts and other state. */
   readonly content: string;
 };
 
-/** What a ruleset is made of. Elements of sets are none of it: they come and go by design. */
-export type PartKind = 'table' | 'chain' | 'rule' | 'set' | 'object';
+/** What a ruleset is made of. Elements that packets make, or that end by themselves, are none of it. */
+export type PartKind = DumpedKind | 'element';
+/** Kinds of which all of a namespace are dumped at once. */
+export type DumpedKind = 'table' | 'chain' | 'rule' | 'set' | 'object';
+
+/**
+ * What becomes of a set's elements: `fixed`, as the kernel lets nobody change a set without a name that a rule uses; `changed`
+ * by commands alone; `live`, by packets or by time, which is no change of the ruleset.
+ */
+export type SetElementsKind = 'fixed' | 'changed' | 'live';
 
 const subsystem = 10 << 8;
-const getters: Readonly<Record<PartKind, number>> = { table: 1, chain: 4, rule: 7, set: 10, object: 19 };
+const getElements = subsystem | 13;
+const getters: Readonly<Record<DumpedKind, number>> = { table: 1, chain: 4, rule: 7, set: 10, object: 19 };
 /** Bytes of struct nfgenmsg, which begins every payload. */
 const genericBytes = 4;
 
 /** Where each kind has its names and its handle, and which attributes are state, or a number of the kernel's own. */
-const layouts: Readonly<Record<PartKind, Layout>> = {
+const layouts: Readonly<Record<DumpedKind, Layout>> = {
   table: { table: 1, name: undefined, handle: 4, state: [3, 5] },
   chain: { table: 1, name: 3, handle: 2, state: [6, 8, 9, 11] },
   rule: { table: 1, name: 2, handle: 3, state: [6, 8, 9, 10, 11] },
@@ -49,6 +62,13 @@ type Layout = {
   readonly state: readonly number[];
 };
 
+/** Flags of a set. */
+const setFlags = { attribute: 3, anonymous: 0x1, timeout: 0x10, dynamic: 0x20 } as const;
+const elementList = { table: 1, set: 2, elements: 3 } as const;
+const elementKey = 1;
+/** What time and packets change of an element: when it ends, and what it has counted. */
+const elementState: readonly number[] = [5, 7, 8, 11];
+
 const ruleExpressions = 4;
 const ruleUserdata = 7;
 const listElement = 1;
@@ -58,10 +78,10 @@ const stateful: readonly string[] = ['counter', 'last', 'quota', 'connlimit'];
 const commentUserdata = 0;
 
 /** The kinds in the order in which a ruleset is read. */
-export const partKinds: readonly PartKind[] = ['table', 'chain', 'rule', 'set', 'object'];
+export const dumpedKinds: readonly DumpedKind[] = ['table', 'chain', 'rule', 'set', 'object'];
 
 /** Asks for all parts of a kind, of every table in the namespace. */
-export function partsRequest(kind: PartKind): NfnetlinkRequest {
+export function partsRequest(kind: DumpedKind): NfnetlinkRequest {
   return {
     type: subsystem | getters[kind],
     flags: netlinkFlags.request | netlinkFlags.dump,
@@ -71,11 +91,13 @@ export function partsRequest(kind: PartKind): NfnetlinkRequest {
 }
 
 /** Reads an answer to {@link partsRequest}. */
-export function parsePart(kind: PartKind, payload: Buffer): RulesetPart {
+export function parsePart(kind: DumpedKind, payload: Buffer): RulesetPart {
   const layout = layouts[kind];
   let [table, name, comment, handle] = ['', '', undefined as string | undefined, 0];
   const content: string[] = [];
+  let flags = 0;
   eachAttribute(payload, genericBytes, payload.length, (type, from, to) => {
+    if (kind === 'set' && type === setFlags.attribute) flags = payload.readUInt32BE(from);
     if (type === layout.table) table = readText(payload, from, to);
     else if (type === layout.name) name = readText(payload, from, to);
     else if (type === layout.handle) handle = Number(payload.readBigUInt64BE(from));
@@ -93,8 +115,50 @@ export function parsePart(kind: PartKind, payload: Buffer): RulesetPart {
     name,
     ...(comment === undefined ? {} : { comment }),
     handle,
+    ...(kind === 'set' ? { elements: elementsKind(flags) } : {}),
     content: content.sort().join(' '),
   };
+}
+
+function elementsKind(flags: number): SetElementsKind {
+  if ((flags & (setFlags.timeout | setFlags.dynamic)) !== 0) return 'live';
+  return (flags & setFlags.anonymous) === 0 ? 'changed' : 'fixed';
+}
+
+/** Asks for the elements of a set. */
+export function partElementsRequest({ family, table, name }: RulesetPart): NfnetlinkRequest {
+  return {
+    type: getElements,
+    flags: netlinkFlags.request | netlinkFlags.dump,
+    payload: Buffer.concat([
+      Buffer.from([family, 0, 0, 0]),
+      encodeText(elementList.table, table),
+      encodeText(elementList.set, name),
+    ]),
+  };
+}
+
+/** Reads an answer to {@link partElementsRequest}: a part for each element, with its key, data, flags and comment. */
+export function parseElements({ family, table, name }: RulesetPart, payload: Buffer): readonly RulesetPart[] {
+  const parts: RulesetPart[] = [];
+  eachAttribute(payload, genericBytes, payload.length, (type, from, to) => {
+    if (type !== elementList.elements) return;
+    eachAttribute(payload, from, to, (_, start, end) => {
+      let key = '';
+      const content: string[] = [];
+      eachAttribute(payload, start, end, (part, first, last) => {
+        if (elementState.includes(part)) return;
+        if (part === elementKey) {
+          eachAttribute(payload, first, last, (_value, begin, stop) => {
+            key = payload.toString('hex', begin, stop);
+          });
+        }
+        content.push(`${part}:${payload.toString('hex', first, last)}`);
+      });
+      parts.push({ kind: 'element', family, table, name, key, handle: 0, content: content.sort().join(' ') });
+    });
+  });
+  return parts;
 }
 
 /** The expressions of a rule, in order, without what they have counted. */

@@ -19,10 +19,14 @@ table inet tw_watched {
 	counter refused { }
 	set seen { type ipv4_addr; size 100; flags dynamic; counter; }
 	set sticky { type ipv4_addr; elements = { 192.0.2.1 }; }
+	map marks { type ipv4_addr : mark; elements = { 192.0.2.1 : 1 }; }
+	chain direct {
+		ip daddr { 192.0.2.1, 192.0.2.2 } tcp dport 443 counter accept comment "direct"
+	}
 	chain output {
 		type filter hook output priority filter; policy drop;
 		oifname "lo" accept comment "loopback"
-		ip daddr { 192.0.2.1, 192.0.2.2 } tcp dport 443 counter accept comment "direct"
+		jump direct comment "direct"
 		meta nfproto ipv4 update @seen { ip daddr } comment "seen"
 		jump refuse comment "refused"
 	}
@@ -36,8 +40,9 @@ table inet tw_watched {
 const nft = async (text: string): Promise<void> => {
   await scratch.run(['nft', '-f', '/dev/stdin'], { input: text });
 };
+/** Without the elements that packets make. */
 const listed = async (): Promise<string> =>
-  (await scratch.run(['nft', '-s', 'list', 'ruleset'])).stdout.replace(/elements = \{[^}]*\}/g, '');
+  (await scratch.run(['nft', '-s', 'list', 'ruleset'])).stdout.replace(/(set seen \{[^}]*)elements = \{[^}]*\}/, '$1');
 
 /** A watch over the table above, which is loaded again as it was first, and what it told. */
 async function watching(
@@ -106,6 +111,23 @@ const cases: Readonly<Record<string, readonly [commands: string, wanted: readonl
     'flush chain inet tw_watched refuse\nadd rule inet tw_watched refuse counter name refused reject comment "all else"\nadd rule inet tw_watched refuse log prefix "tw " limit rate 5/second comment "told"',
     [/^~ rule inet tw_watched refuse/],
   ],
+  'an address that is added to a set': [
+    'add element inet tw_watched sticky { 192.0.2.7 }',
+    [/^\+ element inet tw_watched sticky 0xc0000207$/],
+  ],
+  'an address that is taken out of a set': [
+    'delete element inet tw_watched sticky { 192.0.2.1 }',
+    [/^- element inet tw_watched sticky 0xc0000201$/],
+  ],
+  'an element that leads elsewhere': [
+    'delete element inet tw_watched marks { 192.0.2.1 : 1 }\nadd element inet tw_watched marks { 192.0.2.1 : 2 }',
+    [/^- element inet tw_watched marks 0xc0000201$/, /^\+ element inet tw_watched marks 0xc0000201$/],
+  ],
+  'other addresses in the place of those of a rule': [
+    // The kernel gives the set without a name the name of the one before.
+    'flush chain inet tw_watched direct\nadd rule inet tw_watched direct ip daddr { 192.0.2.1, 192.0.2.9 } tcp dport 443 counter accept comment "direct"',
+    [/^- element inet tw_watched __set0 0xc0000202$/, /^\+ element inet tw_watched __set0 0xc0000209$/],
+  ],
   'a table beside it': [
     'table ip foreign { chain c { type nat hook output priority -100; ip daddr 192.0.2.9 dnat to 127.0.0.1; }; }',
     [/^\+ table ip foreign$/, /^\+ chain ip foreign c$/, /^\+ rule ip foreign c \(no comment\)$/],
@@ -126,6 +148,25 @@ kernelTest('RulesetWatch: packets, elements that come and go, and the same rules
   await nft(table);
   await watch.settle();
   t.deepEqual(changes, []);
+});
+
+kernelTest('RulesetWatch: an element that we add ourselves is no change, and is missed when it is gone', async (t) => {
+  const { watch, changes } = await watching(t);
+  await watch.adding('sticky', async () => await nft('add element inet tw_watched sticky { 192.0.2.7 }'));
+  await watch.settle();
+  t.deepEqual(changes, []);
+  await nft('delete element inet tw_watched sticky { 192.0.2.7 }');
+  await until(() => changes.length > 0);
+  t.is(changes[0]?.difference[0], '- element inet tw_watched sticky 0xc0000207');
+});
+
+kernelTest('RulesetWatch: an element that somebody else adds beside ours is told of', async (t) => {
+  const { watch, changes } = await watching(t);
+  await watch.adding('sticky', async () => {
+    await nft('add element inet tw_watched sticky { 192.0.2.7 }\nadd element inet tw_watched marks { 192.0.2.7 : 7 }');
+  });
+  await until(() => changes.length > 0);
+  t.is(changes[0]?.difference[0], '+ element inet tw_watched marks 0xc0000207');
 });
 
 kernelTest('RulesetWatch: a ruleset that is changed again and again is put right a few times a second', async (t) => {

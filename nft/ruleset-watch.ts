@@ -114,6 +114,30 @@ export class RulesetWatch {
     while (this.#looking !== undefined) await this.#looking;
   }
 
+  /**
+   * Makes a change that is ours: the elements that `body` adds to the sets of that name are part of what should stand from
+   * then on. Nothing is looked at meanwhile.
+   */
+  async adding(set: string, body: () => Promise<void>): Promise<void> {
+    while (this.#looking !== undefined) await this.#looking;
+    const change = this.#add(set, body);
+    this.#looking = change
+      .catch(() => undefined)
+      .finally(() => {
+        this.#looking = undefined;
+        if (this.#again) this.#look();
+      });
+    await change;
+  }
+
+  async #add(set: string, body: () => Promise<void>): Promise<void> {
+    await body();
+    const added = differencesOf(this.#wanted, await this.#read()).filter(
+      ({ sign, part }) => sign === '+' && part.kind === 'element' && part.name === set,
+    );
+    this.#wanted = [...this.#wanted, ...added.map(({ part }) => part)];
+  }
+
   close(): void {
     this.#closed = true;
     clearInterval(this.#timer);

@@ -1,9 +1,12 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import test from 'ava';
 import type { Argv } from '../base/index.ts';
-import { makeFenceWorld } from '../e2e/support/fence-world.ts';
+import type { canaryLinks } from '../e2e/support/evidence/links.ts';
+import { type FenceWorld, makeFenceWorld } from '../e2e/support/fence-world.ts';
 import { kernelTest } from '../e2e/support/kernel-tier.ts';
 import { readLogSwitch, setLogSwitch } from '../e2e/support/log-switch.ts';
+import type { CanaryRound } from './canaries.ts';
 import { sendCanary } from './canary-packet.ts';
 import { inWorkloadNamespace, workloadNamespacePath } from './fence-loader.ts';
 import { fenceTable } from './fence-table.ts';
@@ -67,30 +70,100 @@ kernelTest('Canaries.round() finds nothing broken in a fence that stands, under 
 
 const { family, name } = fenceTable;
 const inNft = (...words: readonly string[]): Argv => [...inWorkloadNamespace, 'nft', ...words] as unknown as Argv;
-const breaks: readonly (readonly [string, Argv, object])[] = [
-  ['a fence that was deleted', inNft('delete', 'table', family, name), { broken: 'refused', packet: 'tcp4' }],
-  [
-    'an accept that was slipped in for IPv6 datagrams',
-    inNft('insert', 'rule', family, name, 'output', 'meta', 'nfproto', 'ipv6', 'meta', 'l4proto', '17', 'accept'),
-    { broken: 'refused', packet: 'udp6', detail: 'a UDP datagram over IPv6 was not refused' },
+
+/** One thing that breaks a link, and what a round tells of it. Returns what puts it right again, where a test must. */
+type Break = {
+  readonly what: string;
+  readonly does: (world: FenceWorld) => Promise<(() => void) | undefined>;
+  readonly told: Partial<CanaryRound>;
+};
+const command =
+  (argv: Argv): Break['does'] =>
+  async ({ scratch }) =>
+    void (await scratch.run(argv));
+const breaks: Readonly<Record<Exclude<keyof typeof canaryLinks, 'reported'>, readonly Break[]>> = {
+  sent: [
+    {
+      what: 'a namespace that is gone',
+      does: command(['umount', workloadNamespacePath]),
+      told: { broken: 'sent', packet: null },
+    },
   ],
-  ['a log rule that is gone', inNft('flush', 'chain', family, name, 'tell'), { broken: 'logged', packet: 'tcp4' }],
-  ['a namespace that is gone', ['umount', workloadNamespacePath], { broken: 'sent', packet: null }],
-];
-for (const [what, command, result] of breaks) {
-  kernelTest(`Canaries.round() names the link: ${what}`, async (t) => {
-    const { scratch, canaries: watch } = await makeFenceWorld(t);
-    t.is((await watch.round()).broken, null);
-    await scratch.run(command);
-    t.like(await watch.round(), result);
-  });
+  refused: [
+    {
+      what: 'a fence that was deleted',
+      does: command(inNft('delete', 'table', family, name)),
+      told: { broken: 'refused', packet: 'tcp4' },
+    },
+    {
+      what: 'an accept that was slipped in for IPv6 datagrams',
+      does: command(
+        inNft('insert', 'rule', family, name, 'output', 'meta', 'nfproto', 'ipv6', 'meta', 'l4proto', '17', 'accept'),
+      ),
+      told: { broken: 'refused', packet: 'udp6', detail: 'a UDP datagram over IPv6 was not refused' },
+    },
+  ],
+  logged: [
+    {
+      what: 'a log rule that is gone',
+      does: command(inNft('flush', 'chain', family, name, 'tell')),
+      told: { broken: 'logged', packet: 'tcp4' },
+    },
+    {
+      what: 'a kernel that does not log for other namespaces any more',
+      does: async () => void (await setLogSwitch('0')),
+      told: { broken: 'logged' },
+    },
+  ],
+  read: [
+    {
+      what: 'readers of the log that all stand still',
+      does: async () => holdReaders(),
+      told: { broken: 'read', detail: 'the kernel log could not be read to its end' },
+    },
+  ],
+};
+
+/** Stops each reader before it has read much, until the answer is called. */
+function holdReaders(): () => void {
+  let over = false;
+  const look = (): void => {
+    if (over) return;
+    for (const pid of ownChildren()) if (commandOf(pid) === 'cat') process.kill(pid, 'SIGSTOP');
+    setImmediate(look);
+  };
+  look();
+  return () => {
+    over = true;
+  };
 }
 
-kernelTest('Canaries.round() names the link: a kernel that does not log for other namespaces any more', async (t) => {
-  const { canaries: watch } = await makeFenceWorld(t);
-  await setLogSwitch('0');
-  t.like(await watch.round(), { broken: 'logged' });
-});
+/** The children of this process that live. Quicker than a walk over all of /proc. */
+function ownChildren(): readonly number[] {
+  return readdirSync('/proc/self/task').flatMap((task) =>
+    readIfThere(`/proc/self/task/${task}/children`).split(' ').filter(Boolean).map(Number),
+  );
+}
+
+const commandOf = (pid: number): string => readIfThere(`/proc/${pid}/comm`).trim();
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+for (const { what, does, told } of Object.values(breaks).flat()) {
+  kernelTest(`Canaries.round() names the link: ${what}`, async (t) => {
+    const world = await makeFenceWorld(t, { stalledMs: 150 });
+    t.is((await world.canaries.round()).broken, null);
+    const mend = await does(world);
+    t.teardown(() => mend?.());
+    t.like(await world.canaries.round(), told);
+  });
+}
 
 kernelTest('Canaries.round() of a fence without log lines tries the refusal alone', async (t) => {
   const { scratch, canaries: watch } = await makeFenceWorld(t, { log: false });

@@ -1,6 +1,6 @@
 import type { Run } from '../base/index.ts';
 import { addElements } from '../nft/index.ts';
-import type { ExecMarks } from './fence.ts';
+import { type ExecMarks, execsMap } from './fence.ts';
 import { inWorkloadNamespace } from './fence-loader.ts';
 import { fenceTable } from './fence-table.ts';
 import { cgroupMount } from './place.ts';
@@ -9,8 +9,13 @@ import { execCgroup, premadeExecs } from './workload-layout.ts';
 /** The marks of the execs: the root of cgroup v2 is where nft looks, and the mark is the exec's number. */
 export const guestExecMarks: ExecMarks = {
   level: pathOf(1).split('/').length,
-  cgroups: premadeExecs.map((exec) => ({ cgroup: pathOf(exec), mark: exec })),
+  cgroups: premadeExecs.map(markOf),
 };
+
+/** The mark of an exec. */
+export function markOf(exec: number): ExecMarks['cgroups'][number] {
+  return { cgroup: pathOf(exec), mark: exec };
+}
 
 /**
  * Gives a later exec its mark. Its cgroup is there already, and nothing runs in it yet.
@@ -19,7 +24,7 @@ export const guestExecMarks: ExecMarks = {
  */
 export async function markExec(run: Run, exec: number): Promise<void> {
   await addElements({ run, enter: inWorkloadNamespace }, fenceTable, [
-    { set: 'execs', elements: [`"${pathOf(exec)}" : ${exec}`] },
+    { set: execsMap, elements: [`"${pathOf(exec)}" : ${exec}`] },
   ]);
 }
 

@@ -218,6 +218,17 @@ kernelTest('FenceAccount reports lines that were logged and not read', async (t)
   t.is(packetsOf(facts), 16, 'they are told of all the same');
 });
 
+kernelTest('FenceAccount reports lines with the prefix of the fence that the fence did not write', async (t) => {
+  const { account, facts, as, scratch, tag } = await makeFenceWorld(t);
+  await as(1, 'perl', flood, '8', '1');
+  t.like(await account.settle(), whole);
+  await logPackets(scratch, tag, 3);
+  const counts = await account.settle();
+  t.is(packetsOf(facts), 11, 'who knows the prefix and is root can make lines');
+  t.is(deniedOf(counts), 8);
+  t.regex(counts?.unknown.join('; ') ?? '', /^lines were read that the fence did not write, \S+ to \S+$/);
+});
+
 const tampers: readonly (readonly [string, RegExp, (run: Run) => Promise<unknown>])[] = [
   [
     'whose table is deleted',

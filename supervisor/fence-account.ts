@@ -63,6 +63,8 @@ export class FenceAccount {
   #pauseMs = soonestMs;
   #last: Reading | undefined;
   #lastAt = Date.now();
+  /** Lines that were read before the counter of lines began anew. */
+  #linesBefore = 0;
   #portsFull = false;
   #mayRotate = true;
   /** Whether what the sets tell can no longer be set against the log's lines. */
@@ -142,6 +144,7 @@ export class FenceAccount {
   async #reconcile(): Promise<Reading | undefined> {
     try {
       const settled = await this.#options.settleLog();
+      const { lines } = this.#ledger;
       const changes: Change[] = [];
       const reading = await this.#read(changes, settled);
       if (!settled || !(await this.#options.settleLog())) {
@@ -149,7 +152,7 @@ export class FenceAccount {
         this.#blind = true;
         this.#doubt('the kernel log could not be read to its end');
       }
-      this.#check(reading);
+      this.#check(reading, lines);
       if (!this.#blind) this.#tell(changes, reading);
       this.#last = reading;
       this.#lastAt = Date.now();
@@ -219,9 +222,14 @@ export class FenceAccount {
     });
   }
 
-  #check(reading: Reading): void {
-    if (this.#last !== undefined && this.#last.table !== reading.table) this.#doubt("the fence's table was made anew");
+  /** `lines` is how many had been read before the reading: a line that the fence wrote is counted by then. */
+  #check(reading: Reading, lines: number): void {
+    const isNew = this.#last !== undefined && this.#last.table !== reading.table;
+    if (isNew) this.#doubt("the fence's table was made anew");
     for (const name of reading.shrunk) this.#doubt(`${name} of the fence tells of less than before`);
+    const logged = reading.counters['logged'] ?? 0;
+    if (isNew || reading.shrunk.includes('logged')) this.#linesBefore = Math.max(0, lines - logged);
+    if (lines - this.#linesBefore > logged) this.#doubt('lines were read that the fence did not write');
     for (const [name, size] of Object.entries(reading.sizes)) {
       if (name.startsWith('seen') && size >= accountSetSize(name)) this.#portsFull = true;
     }

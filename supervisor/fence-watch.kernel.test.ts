@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { dir } from 'tmp-promise';
+import { type ExecCgroups, makeExecCgroups } from '../e2e/support/exec-cgroups.ts';
 import { kernelTest } from '../e2e/support/kernel-tier.ts';
 import { makeScratchNamespace, type ScratchNamespace } from '../e2e/support/scratch-namespace.ts';
 import { until } from '../e2e/support/until.ts';
@@ -11,15 +12,21 @@ import { accountSetNames, type FenceSpec, fenceRuleset, generationChains } from 
 import { fenceTable } from './fence-table.ts';
 import { FenceWatch, type FenceWatchOptions } from './fence-watch.ts';
 
-const fence: Omit<FenceSpec, 'generation'> = {
-  ...{ tag: 'watched1', direct: [], log: true, account: true, execs: undefined },
-};
-
+let fence: Omit<FenceSpec, 'generation'>;
 let scratch: ScratchNamespace;
+let cgroups: ExecCgroups;
 test.beforeEach(async () => {
-  if (process.geteuid?.() === 0) scratch = await makeScratchNamespace();
+  if (process.geteuid?.() !== 0) return;
+  scratch = await makeScratchNamespace();
+  cgroups = await makeExecCgroups(3);
+  // The third comes later.
+  const execs = { ...cgroups.marks, cgroups: cgroups.marks.cgroups.slice(0, 2) };
+  fence = { tag: 'watched1', direct: [], log: true, account: true, execs };
 });
-test.afterEach.always(async () => await scratch?.close());
+test.afterEach.always(async () => {
+  await scratch?.close();
+  await cgroups?.close();
+});
 
 type Told = Parameters<FenceWatchOptions['onFact']>[0];
 type Watched = {
@@ -47,8 +54,13 @@ async function watched(t: ExecutionContext): Promise<Watched> {
     onFact: (fact) => facts.push(fact),
   });
   t.teardown(() => watch.close());
+  // In any order, as the kernel has them.
+  const sorted = (text: string): string => text.split(/,\s+/).toSorted().join(', ');
   const listed = async (): Promise<string> =>
-    (await scratch.run(['nft', '-s', 'list', 'ruleset'])).stdout.replace(/elements = \{[^}]*\}/g, '');
+    (await scratch.run(['nft', '-s', 'list', 'ruleset'])).stdout.replace(
+      /(map execs \{[^}]*elements = \{ )([^}]*)( \})/,
+      (_, head: string, elements: string, tail: string) => head + sorted(elements) + tail,
+    );
   const nft = async (text: string): Promise<void> =>
     void (await scratch.run(['nft', '-f', '/dev/stdin'], { input: text }));
   return { facts, watch, nft, listed, before: await listed(), logSwitch };
@@ -61,6 +73,15 @@ const cases: Readonly<Record<string, readonly [text: string, told: RegExp]>> = {
   'a deleted table': [`delete table ${name}`, /^- table inet tapwarden_fence$/],
   'a dormant table': [`table ${name} { flags dormant; }`, /^\+ table inet tapwarden_fence$/],
   'a policy of accept': [`chain ${name} output { policy accept; }`, /^\+ chain inet tapwarden_fence output$/],
+  'a map of execs that is emptied': [
+    `flush map ${name} execs`,
+    /^- element inet tapwarden_fence execs 0x[0-9a-f]{16}$/,
+  ],
+  'a rule that spares a protocol which the one before did not': [
+    // As many elements, in a set that gets the name of the one before.
+    `flush chain ${name} kinds; add rule ${name} kinds meta l4proto 6 counter name denied_tcp return comment "TCP"; add rule ${name} kinds meta l4proto { 17, 137 } counter name denied_udp return comment "UDP and UDP-Lite"; add rule ${name} kinds counter name denied_other comment "every other protocol"`,
+    /^- element inet tapwarden_fence __set\d+ 0x88$/,
+  ],
   'a chain of somebody else in it': [
     `table ${name} { chain early { type filter hook output priority -400; accept; }; }`,
     /^\+ chain inet tapwarden_fence early$/,
@@ -120,6 +141,21 @@ kernelTest('FenceWatch: sets that rotate, and elements that are added, are no ch
   await nft(`add element ${name} limit4_portless { 192.0.2.1 . udp }`);
   await watch.settle();
   t.deepEqual(facts, []);
+});
+
+kernelTest('FenceWatch: the mark of a later exec is no change, and is put back with the others', async (t) => {
+  const { facts, watch, nft, listed } = await watched(t);
+  const [last] = cgroups.marks.cgroups.slice(-1);
+  if (last === undefined) return t.fail('there is no third exec');
+  const element = `"${last.cgroup}" : ${last.mark}`;
+  await watch.addExec(last, async () => await nft(`add element ${name} execs { ${element} }`));
+  await watch.settle();
+  t.deepEqual(facts, []);
+  const before = await listed();
+  await nft(`flush map ${name} execs`);
+  await until(() => facts.length > 0);
+  t.is(facts[0]?.difference.length, 3, facts[0]?.difference.join('; '));
+  t.is(await listed(), before);
 });
 
 kernelTest('FenceWatch: the switch of the log is set again, and one that cannot be is said', async (t) => {

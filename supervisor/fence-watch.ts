@@ -5,10 +5,11 @@ import { applyRuleset, applyRulesetOver, type NftTarget, type Ruleset, removeTab
 import { NfnetlinkSocket } from '../nft/nfnetlink-socket.ts';
 import type { RulesetPart } from '../nft/ruleset-dump.ts';
 import { type RulesetChange, RulesetChanges, RulesetWatch } from '../nft/ruleset-watch.ts';
-import { accountSetNames, type FenceSpec, fenceRuleset, type Generation } from './fence.ts';
+import { accountSetNames, type ExecMarks, execsMap, type FenceSpec, fenceRuleset, type Generation } from './fence.ts';
 import { inWorkloadNamespace, logSwitch } from './fence-loader.ts';
 import { fenceTable } from './fence-table.ts';
 import { guestRuleset, guestTable } from './guest-table.ts';
+import { place } from './place.ts';
 
 /** What a watch of the fence needs. */
 export type FenceWatchOptions = {
@@ -56,6 +57,8 @@ export class FenceWatch {
   readonly #options: FenceWatchOptions;
   readonly #watches: RulesetWatch[] = [];
   #timer: NodeJS.Timeout | undefined;
+  /** The marks of execs that came later than the fence. */
+  #later: ExecMarks['cgroups'] = [];
   /** Why the switch could not be put right when it was looked at last. */
   #problem: string | undefined;
 
@@ -87,7 +90,7 @@ export class FenceWatch {
           ...sockets(),
           restore: async (found) => {
             const target = { run: options.run };
-            await applyRuleset(target, guestRuleset(options.fence.direct));
+            await applyRuleset(target, guestRuleset(options.fence.direct, place.uplink));
             await removeStrangers(target, found, guestTable.name);
           },
           onChange: tell('guest'),
@@ -97,6 +100,12 @@ export class FenceWatch {
     if (options.fence.log && options.withLogSwitch !== false)
       watch.#timer = setInterval(() => watch.#lookAtSwitch(), options.switchMs ?? 500).unref();
     return watch;
+  }
+
+  /** Takes the mark of a later exec, which `add` puts into the fence, for a part of what should stand. */
+  async addExec(exec: ExecMarks['cgroups'][number], add: () => Promise<void>): Promise<void> {
+    await this.#watches[0]?.adding(execsMap, add);
+    this.#later = [...this.#later, exec];
   }
 
   /** Waits until every change up to now is told of. */
@@ -117,7 +126,8 @@ export class FenceWatch {
   async #restoreFence(generation: Generation, found: readonly RulesetPart[]): Promise<void> {
     const { run, fence, enter = inWorkloadNamespace } = this.#options;
     const target = { run, enter };
-    const ruleset = fenceRuleset({ ...fence, generation });
+    const execs = fence.execs && { ...fence.execs, cgroups: [...fence.execs.cgroups, ...this.#later] };
+    const ruleset = fenceRuleset({ ...fence, execs, generation });
     await (hasStrangers(ruleset, found) ? applyRuleset : applyRulesetOver)(target, ruleset);
     await removeStrangers(target, found, fenceTable.name);
   }

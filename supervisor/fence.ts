@@ -269,8 +269,11 @@ const overflowChain: Chain = {
   ],
 };
 
+/** The map from the cgroups of execs to their marks. */
+export const execsMap = 'execs';
+
 const execMap = ({ cgroups }: ExecMarks): NftSet => ({
-  name: 'execs',
+  name: execsMap,
   type: 'cgroupsv2',
   data: 'mark',
   size: 65_535,
@@ -280,7 +283,7 @@ const execMap = ({ cgroups }: ExecMarks): NftSet => ({
 function markRules(execs: ExecMarks | undefined): readonly Rule[] {
   const none = rule('meta mark set 0', 'no mark that a program set');
   if (execs === undefined) return [none];
-  return [none, rule(`meta mark set socket cgroupv2 level ${execs.level} map @execs`, 'the exec that sent it')];
+  return [none, rule(`meta mark set socket cgroupv2 level ${execs.level} map @${execsMap}`, 'the exec that sent it')];
 }
 
 /** A destination's own allowance: 500 lines at once, then 50 a second. */

@@ -14,11 +14,12 @@ export type MonitorOptions = {
   readonly onFact: (fact: Fact) => void;
   /** Called with each record that a program wrote, which is no evidence of anything. */
   readonly onOther?: (record: KernelLogRecord) => void;
+  /** A reader that reads nothing for so long, while a marker is to come, is ended, and another one starts. @default 3000 */
+  readonly stalledMs?: number;
 };
 
 const device = '/dev/kmsg';
-/** A reader that reads nothing for so long, while a marker is to come, is ended, and another one starts. */
-const stalledMs = 3000;
+const usualStalledMs = 3000;
 const maxPauseMs = 500;
 
 /**
@@ -72,7 +73,7 @@ export class Monitor {
         if (restarted) return finish(false);
         restarted = true;
         this.#reader?.process.kill('SIGKILL');
-      }, stalledMs);
+      }, this.#options.stalledMs ?? usualStalledMs);
       this.#markers.set(marker, () => finish(true));
       writeMarker(marker).catch(() => finish(false));
     });

@@ -18,7 +18,7 @@ import { parsePolicyModel } from '../policy/parse-model.ts';
 import { Canaries } from './canaries.ts';
 import { CanaryRounds } from './canary-rounds.ts';
 import { type Exec, startExec } from './exec.ts';
-import { guestExecMarks, markExec } from './exec-marks.ts';
+import { guestExecMarks, markExec, markOf } from './exec-marks.ts';
 import { FenceAccount } from './fence-account.ts';
 import { loadFence, workloadNamespacePath } from './fence-loader.ts';
 import type { FenceWatch, FenceWatchOptions } from './fence-watch.ts';
@@ -191,9 +191,12 @@ export class Session {
   async #mark(number: number): Promise<void> {
     if (premadeExecs.includes(number)) return;
     await mkdir(execCgroup(number), { recursive: true });
-    await markExec(run, number).catch((error: unknown) => {
-      process.stderr.write(`tapwarden-supervisor: exec ${number} has no mark: ${messageOf(error)}\n`);
-    });
+    const watch = await this.#watch;
+    await watch
+      ?.addExec(markOf(number), async () => await markExec(run, number))
+      .catch((error: unknown) => {
+        process.stderr.write(`tapwarden-supervisor: exec ${number} has no mark: ${messageOf(error)}\n`);
+      });
   }
 
   /** Sends what the command writes, as fast as the host takes it. */

@@ -1,5 +1,6 @@
 import { escapeText } from '../../base/index.ts';
 import type { FenceCounts } from '../../channel/index.ts';
+import { type IncompleteCode, incompleteReason } from '../shared/incomplete.ts';
 import type { RunSummary } from '../shared/ipc.ts';
 
 /** What a recorder knows of the record; the rest is known when the log is closed. */
@@ -38,17 +39,17 @@ export function incompleteReasons(state: RecordState): readonly string[] {
   const { gaps, logging, ran, beyondBudget, dropped, canaries, canaryLink, counts } = state;
   const { unaccounted, hostDropped, rulesetChanges } = state;
   const reasons: string[] = [];
-  if (gaps > 0) reasons.push(`log-gap: ${gaps} records of the kernel log were overwritten before they were read`);
-  if (!logging) reasons.push('unlogged: the fence leaves no log line of what it refuses');
-  if (beyondBudget > 0) reasons.push(`event-budget: ${beyondBudget} facts were more than one sandbox may tell`);
+  const because = (code: IncompleteCode, what: string): void => void reasons.push(incompleteReason(code, what));
+  if (gaps > 0) because('log-gap', `${gaps} records of the kernel log were overwritten before they were read`);
+  if (!logging) because('unlogged', 'the fence leaves no log line of what it refuses');
+  if (beyondBudget > 0) because('event-budget', `${beyondBudget} facts were more than one sandbox may tell`);
   if (dropped > 0) reasons.push(unwrittenReason(dropped));
-  if (canaries > 0) reasons.push(`canary: missed ${canaries} times, first because of the link '${canaryLink}'`);
-  if (counts === null) reasons.push('unknown: the counters of the fence could not be read');
-  if (counts === undefined && ran) reasons.push('unknown: the sandbox ended before its counters were read');
-  if (unaccounted > 0) reasons.push(`unknown: ${unaccounted} packets were counted of which nothing else was told`);
-  if (hostDropped > 0) reasons.push(`bypassed: ${hostDropped} packets came past the fence, whose word counts no more`);
-  if (rulesetChanges > 0)
-    reasons.push(`unknown: a ruleset was changed ${rulesetChanges} times until it was loaded again`);
+  if (canaries > 0) because('canary', `missed ${canaries} times, first because of the link '${canaryLink}'`);
+  if (counts === null) because('unknown', 'the counters of the fence could not be read');
+  if (counts === undefined && ran) because('unknown', 'the sandbox ended before its counters were read');
+  if (unaccounted > 0) because('unknown', `${unaccounted} packets were counted of which nothing else was told`);
+  if (hostDropped > 0) because('bypassed', `${hostDropped} packets came past the fence, whose word counts no more`);
+  if (rulesetChanges > 0) because('unknown', `a ruleset was changed ${rulesetChanges} times until it was loaded again`);
   return [...reasons, ...(counts === null || counts === undefined ? [] : ofCounts(counts))];
 }
 
@@ -64,15 +65,19 @@ export function summaryOfClosed(
 }
 
 function unwrittenReason(events: number): string {
-  return `unwritten: ${events} events are not in the log, because the disk did not take them`;
+  return incompleteReason('unwritten', `${events} events are not in the log, because the disk did not take them`);
 }
 
 function ofCounts({ overflow, portsFull, unread, unknown, auditLoss }: FenceCounts): readonly string[] {
+  const overflowing = 'a set of ports was full, and packets beyond are counted without their port';
+  const beyond = `${overflow} packets found no place in the sets and are counted by kind`;
   return [
-    ...(overflow > 0 ? [`overflow: ${overflow} packets found no place in the sets and are counted by kind`] : []),
-    ...(portsFull ? ['overflow: a set of ports was full, and packets beyond are counted without their port'] : []),
-    ...(unread > 0 ? [`log-unread: ${unread} lines of the fence were logged and not read`] : []),
-    ...unknown.map((span) => `unknown: ${escapeText(span, 280)}`),
-    ...(auditLoss === null ? [] : [`audit-loss: ${escapeText(auditLoss, 280)}, so a process may not be named`]),
+    ...(overflow > 0 ? [incompleteReason('overflow', beyond)] : []),
+    ...(portsFull ? [incompleteReason('overflow', overflowing)] : []),
+    ...(unread > 0 ? [incompleteReason('log-unread', `${unread} lines of the fence were logged and not read`)] : []),
+    ...unknown.map((span) => incompleteReason('unknown', escapeText(span, 280))),
+    ...(auditLoss === null
+      ? []
+      : [incompleteReason('audit-loss', `${escapeText(auditLoss, 280)}, so a process may not be named`)]),
   ];
 }

@@ -15,6 +15,8 @@ import { makeScratchNamespace, type ScratchNamespace } from './scratch-namespace
 /** A fence with its monitor, account and canaries, as the supervisor has them. */
 export type FenceWorld = {
   readonly scratch: ScratchNamespace;
+  /** The run's secret in the log prefix. */
+  readonly tag: string;
   readonly cgroups: ExecCgroups;
   readonly account: FenceAccount;
   readonly canaries: Canaries;
@@ -29,7 +31,7 @@ export type FenceWorld = {
 /** A fence, a monitor and an account, as the supervisor has them, in namespaces and cgroups of the test. */
 export async function makeFenceWorld(
   t: ExecutionContext,
-  changes: { readonly rotateAt?: number; readonly log?: boolean } = {},
+  changes: { readonly rotateAt?: number; readonly log?: boolean; readonly stalledMs?: number } = {},
 ): Promise<FenceWorld> {
   const log = changes.log ?? true;
   await setLogSwitch(log ? '1' : '0');
@@ -44,6 +46,7 @@ export async function makeFenceWorld(
   const canaries = new Canaries({ namespace, logging: log, settleLog: async () => await monitor.settle() });
   const monitor: Monitor = new Monitor({
     tag,
+    ...(changes.stalledMs === undefined ? {} : { stalledMs: changes.stalledMs }),
     onFact: (fact) => {
       if (fact.kind !== 'denied-packet') facts.push(fact);
       else if (!canaries.take(fact)) account?.take(fact);
@@ -69,5 +72,5 @@ export async function makeFenceWorld(
   t.teardown(async () => await account?.stop());
   const as: FenceWorld['as'] = async (exec, ...argv) =>
     void (await scratch.run([...cgroups.enter(exec), ...inWorkloadNamespace, ...argv] as unknown as Argv));
-  return { scratch, cgroups, account, canaries, facts, monitor, changes: () => nftCalls, as };
+  return { scratch, tag, cgroups, account, canaries, facts, monitor, changes: () => nftCalls, as };
 }
