@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { messageOf, TapwardenError } from '../base/index.ts';
 import { incompleteReason } from '../driver-vm/index.ts';
-import type { RunEnd } from './commands/run.ts';
+import type { RunEnd } from './run/end.ts';
 
 /**
  * Writes the result of a run as one JSON object:

@@ -7,6 +7,7 @@ import test from 'ava';
 import { dir } from 'tmp-promise';
 import { type Child, start } from '../base/index.ts';
 import { Connection, encodeFrame, type HostMessage, initialWindow, parseHostMessage } from '../channel/index.ts';
+import { fact, noCounts } from '../e2e/support/channel-facts.ts';
 import type { HarnessAnswer, HarnessCommand } from '../e2e/support/channel-harness.ts';
 import { incompleteCases } from '../e2e/support/evidence/incomplete.ts';
 import { canaryLinks } from '../e2e/support/evidence/links.ts';
@@ -123,39 +124,6 @@ const hello = { kind: 'hello', version: 1, kernelRelease: '6.1.0', bootMs: 2500 
 const ready = { kind: 'ready', logging: true, marks: true, setupMs: 100 };
 const finish = { kind: 'finish', message: { kind: 'finish', reason: 'the end', failed: false, slot: {} } } as const;
 const exec = { kind: 'send', message: { kind: 'exec', argv: ['true'], env: {}, workdir: null } } as const;
-const fact = {
-  kind: 'denied-packet',
-  monotonic: '12.345678',
-  sequence: 251,
-  interfaceOut: 'eth0',
-  source: '10.200.0.2',
-  destination: '198.51.100.1',
-  protocol: 6,
-  sourcePort: 40_000,
-  destinationPort: 80,
-  icmp: null,
-  length: 60,
-  tcpFlags: 2,
-  uid: 1000,
-  gid: 1000,
-  mark: null,
-  raw: 'IN= OUT=eth0',
-  origin: null,
-};
-const noCounts = {
-  deniedTcp: 0,
-  deniedUdp: 0,
-  deniedOther: 0,
-  logged: 0,
-  unlogged: 0,
-  direct: 0,
-  overflow: 0,
-  portsFull: false,
-  unread: 0,
-  unknown: [],
-  auditLoss: null,
-};
-
 type Event = { readonly class_uid: number; readonly activity_id: number };
 async function events(): Promise<readonly Event[]> {
   const text = await readFile(join(folder, 'events.jsonl'), 'utf8');

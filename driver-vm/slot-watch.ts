@@ -1,8 +1,8 @@
 import { inNetworkNamespace, loadOverrunGuard, type Run } from '../base/index.ts';
-import { type DirectDestination, type NftTarget, removeTable } from '../nft/index.ts';
+import { type DirectDestination, type NftTarget, removeTablesByHandle } from '../nft/index.ts';
 import { NfnetlinkSocket } from '../nft/nfnetlink-socket.ts';
 import type { RulesetPart } from '../nft/ruleset-dump.ts';
-import { type RulesetChange, RulesetChanges, RulesetWatch } from '../nft/ruleset-watch.ts';
+import { type RulesetChange, RulesetChanges, RulesetWatch, tablesBeside } from '../nft/ruleset-watch.ts';
 import { loadSlot, type Slot } from './slot.ts';
 import { framesDropCounters, framesTable, slotDropCounters, slotTable } from './slot-table.ts';
 
@@ -24,16 +24,6 @@ export type SlotWatchOptions = {
   readonly onChange: (change: RulesetChange) => void;
   /** Between two readings of the counters. @default 1000 */
   readonly intervalMs?: number;
-};
-
-/** NFPROTO numbers by nft's names, for tables that somebody else made. Source: include/uapi/linux/netfilter.h. */
-const families: Readonly<Record<number, string>> = {
-  1: 'inet',
-  2: 'ip',
-  3: 'arp',
-  5: 'netdev',
-  7: 'bridge',
-  10: 'ip6',
 };
 
 /**
@@ -156,11 +146,7 @@ export class SlotWatch {
     await loadSlot(target, direct);
     for (const [name, packets] of this.#last) this.#base.set(name, (this.#base.get(name) ?? 0) + packets);
     this.#last.clear();
-    for (const { kind, family, table } of found) {
-      const name = families[family];
-      const isOurs = [slotTable, framesTable].some((own) => own.family === name && own.name === table);
-      if (kind !== 'table' || isOurs || name === undefined) continue;
-      await removeTable(target, { family: name as 'inet', name: table });
-    }
+    // The namespace is ours.
+    await removeTablesByHandle(target, tablesBeside([slotTable, framesTable], found));
   }
 }

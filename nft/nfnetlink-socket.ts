@@ -134,11 +134,14 @@ export class NfnetlinkSocket {
         onPayload: (payload) => parts.push(parsePart(kind, payload)),
       });
     }
-    return [...parts, ...(await this.#elementsOf(parts))];
+    return [...parts, ...(await this.#staticElements(parts))];
   }
 
-  /** Elements that cannot change are asked for once, by the handles of their table and set, which the kernel gives once. */
-  async #elementsOf(parts: readonly RulesetPart[]): Promise<readonly RulesetPart[]> {
+  /**
+   * Elements that cannot change are asked for once, by the handles of their table and set, which the kernel gives once; and
+   * again while there are fewer than the set was made for: a set that is being enlarged may show some only later.
+   */
+  async #staticElements(parts: readonly RulesetPart[]): Promise<readonly RulesetPart[]> {
     const tables = new Map(parts.flatMap((part) => (part.kind === 'table' ? [[tableOf(part), part.handle]] : [])));
     const known = this.#fixed;
     this.#fixed = new Map();
@@ -146,15 +149,18 @@ export class NfnetlinkSocket {
     for (const set of parts) {
       if (set.kind !== 'set' || set.elements === 'live') continue;
       const place = `${tables.get(tableOf(set))} ${set.handle}`;
-      const found = known.get(place) ?? (await this.#readElements(set));
-      if (set.elements === 'fixed') this.#fixed.set(place, found);
+      const found = known.get(place) ?? (await this.elementsOf(set));
+      if (set.elements === 'fixed' && found.length === set.size) this.#fixed.set(place, found);
       elements.push(...found);
     }
     return elements;
   }
 
-  /** A set that is gone by now has none: what is missed of it is told of with the set. */
-  async #readElements(set: RulesetPart): Promise<readonly RulesetPart[]> {
+  /**
+   * The elements of a set of {@link ruleset}, sorted. A set that is gone by now has none: what is missed of it is told of with
+   * the set.
+   */
+  async elementsOf(set: RulesetPart): Promise<readonly RulesetPart[]> {
     const elements: RulesetPart[] = [];
     try {
       await this.#dump(partElementsRequest(set), `the set ${set.name} of ${set.table}`, {

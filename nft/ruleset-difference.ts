@@ -1,17 +1,9 @@
 import { escapeText } from '../base/index.ts';
+import { familyNames } from './family-names.ts';
 import type { RulesetPart } from './ruleset-dump.ts';
 
 /** A part that one of two rulesets has and the other has not. */
 export type Difference = { readonly sign: '+' | '-' | '~'; readonly part: RulesetPart };
-
-const families: Readonly<Record<number, string>> = {
-  1: 'inet',
-  2: 'ip',
-  3: 'arp',
-  5: 'netdev',
-  7: 'bridge',
-  10: 'ip6',
-};
 
 /**
  * What is missing (`-`), added (`+`), or stands in another place or form (`~`) in a ruleset, against the one that it should
@@ -29,7 +21,7 @@ export function differencesOf(wanted: readonly RulesetPart[], found: readonly Ru
  */
 export function differenceText({ sign, part }: Difference): string {
   const { kind, family, table, name, comment, key } = part;
-  const words = [sign, kind, families[family] ?? String(family), escapeText(table, 80), escapeText(name, 80)];
+  const words = [sign, kind, familyNames[family] ?? String(family), escapeText(table, 80), escapeText(name, 80)];
   const said =
     kind === 'rule'
       ? [comment === undefined ? '(no comment)' : `"${escapeText(comment, 128)}"`]

@@ -6,7 +6,8 @@ import type { NfnetlinkRequest } from './nfnetlink.ts';
  * started each time is dear where a ruleset is looked at again and again.
  *
  * Source: include/uapi/linux/netfilter/nf_tables.h (enums nf_tables_msg_types, nft_table_attributes,
- * nft_chain_attributes, nft_rule_attributes, nft_set_attributes, nft_set_flags, nft_set_elem_attributes,
+ * nft_chain_attributes, nft_rule_attributes, nft_set_attributes, nft_set_flags,
+ * nft_set_desc_attributes, nft_set_elem_attributes,
  * nft_set_elem_list_attributes, nft_object_attributes, nft_expr_attributes, nft_list_attributes), libnftnl (udata of rules).
  */
 
@@ -26,6 +27,8 @@ export type RulesetPart = {
   readonly handle: number;
   /** Of a set: whether its elements are part of the ruleset, and whether they may still change. */
   readonly elements?: SetElementsKind;
+  /** Of a set: how many elements it was made for, where that was said. */
+  readonly size?: number;
   /** All else that it says, in the kernel's bytes, as hexadecimal text; without handles, counts and other state. */
   readonly content: string;
 };
@@ -64,6 +67,7 @@ type Layout = {
 
 /** Flags of a set. */
 const setFlags = { attribute: 3, anonymous: 0x1, timeout: 0x10, dynamic: 0x20 } as const;
+const setDescription = { attribute: 9, size: 1 } as const;
 const elementList = { table: 1, set: 2, elements: 3 } as const;
 const elementKey = 1;
 /** What time and packets change of an element: when it ends, and what it has counted. */
@@ -95,9 +99,14 @@ export function parsePart(kind: DumpedKind, payload: Buffer): RulesetPart {
   const layout = layouts[kind];
   let [table, name, comment, handle] = ['', '', undefined as string | undefined, 0];
   const content: string[] = [];
-  let flags = 0;
+  let [flags, size] = [0, undefined as number | undefined];
   eachAttribute(payload, genericBytes, payload.length, (type, from, to) => {
     if (kind === 'set' && type === setFlags.attribute) flags = payload.readUInt32BE(from);
+    if (kind === 'set' && type === setDescription.attribute) {
+      eachAttribute(payload, from, to, (part, at) => {
+        if (part === setDescription.size) size = payload.readUInt32BE(at);
+      });
+    }
     if (type === layout.table) table = readText(payload, from, to);
     else if (type === layout.name) name = readText(payload, from, to);
     else if (type === layout.handle) handle = Number(payload.readBigUInt64BE(from));
@@ -116,6 +125,7 @@ export function parsePart(kind: DumpedKind, payload: Buffer): RulesetPart {
     ...(comment === undefined ? {} : { comment }),
     handle,
     ...(kind === 'set' ? { elements: elementsKind(flags) } : {}),
+    ...(size === undefined ? {} : { size }),
     content: content.sort().join(' '),
   };
 }

@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import { messageOf } from '../base/index.ts';
+import { familyNames } from './family-names.ts';
+import type { TableName } from './model.ts';
 import { parseMessages } from './netlink-message.ts';
 import type { NfnetlinkSocket } from './nfnetlink-socket.ts';
-import { differencesOf, differenceText } from './ruleset-difference.ts';
+import type { TableHandle } from './nft.ts';
+import { type Difference, differencesOf, differenceText } from './ruleset-difference.ts';
 import type { RulesetPart } from './ruleset-dump.ts';
 
 const netfilterProtocol = 12;
@@ -16,6 +19,9 @@ const newGeneration = (10 << 8) | 15;
 const maxLines = 20;
 /** A ruleset that is changed without end is put right so often, and no oftener. */
 const leastMs = 250;
+
+/** Pauses before missing elements are looked for again; then they are missing. */
+const pausesMs: readonly number[] = [5, 10, 20, 40, 80];
 
 /** What became of a change. */
 export type RulesetChange = {
@@ -97,7 +103,7 @@ export class RulesetWatch {
   static async open(options: RulesetWatchOptions): Promise<RulesetWatch> {
     const watch = new RulesetWatch(options);
     try {
-      watch.#wanted = await watch.#read();
+      watch.#wanted = await watch.#readWhole();
     } catch (error) {
       watch.close();
       throw error;
@@ -161,12 +167,13 @@ export class RulesetWatch {
   }
 
   async #compare(): Promise<void> {
-    // A transaction between the dumps of two kinds shows half of the old and half of the new: only the second look counts.
-    if (differencesOf(this.#wanted, await this.#read()).length === 0) return;
-    const found = await this.#options.socket.ruleset();
-    const differences = differencesOf(this.#wanted, this.#comparable(found));
-    if (differences.length === 0 || this.#closed) return;
     const noticed = Date.now();
+    // A transaction between the dumps of two kinds shows half of the old and half of the new: only the second look counts.
+    const first = await this.#differences();
+    if (first.differences.length === 0) return;
+    // Elements that are missing were looked for more than once already.
+    const { found, differences } = first.differences.every(isMissingElement) ? first : await this.#differences();
+    if (differences.length === 0 || this.#closed) return;
     const wait = this.#restoredAt + leastMs - noticed;
     if (wait > 0) {
       await sleep(wait);
@@ -187,11 +194,48 @@ export class RulesetWatch {
   async #restore(found: readonly RulesetPart[]): Promise<string | undefined> {
     try {
       await this.#options.restore(found);
-      const left = differencesOf(this.#wanted, await this.#read());
+      const { differences: left } = await this.#differences();
       return left.length === 0 ? undefined : `it differs still: ${left.slice(0, 3).map(differenceText).join('; ')}`;
     } catch (error) {
       return `it was not loaded: ${messageOf(error).slice(0, 300)}`;
     }
+  }
+
+  /**
+   * What differs now. Of a set that it is enlarging, the kernel may pass over elements: where nothing but elements are missing,
+   * it is looked at again before that is believed.
+   */
+  async #differences(): Promise<{
+    readonly found: readonly RulesetPart[];
+    readonly differences: readonly Difference[];
+  }> {
+    const { socket } = this.#options;
+    let found = await socket.ruleset();
+    let differences = differencesOf(this.#wanted, this.#comparable(found));
+    for (const pauseMs of pausesMs) {
+      if (differences.length === 0 || !differences.every(isMissingElement)) break;
+      await sleep(pauseMs);
+      const missing = differences.map(({ part }) => part);
+      for (const set of found.filter(({ kind }) => kind === 'set')) {
+        if (!missing.some((element) => isOf(element, set))) continue;
+        found = [...found.filter((part) => !isOf(part, set)), ...(await socket.elementsOf(set))];
+      }
+      differences = differencesOf(this.#wanted, this.#comparable(found));
+    }
+    return { found, differences };
+  }
+
+  /** Read again until nothing was passed over, where that can be. */
+  async #readWhole(): Promise<readonly RulesetPart[]> {
+    let parts = await this.#read();
+    for (const pauseMs of pausesMs) {
+      const before = parts;
+      if (!before.some((part) => part.kind === 'set' && part.elements === 'changed')) break;
+      parts = await this.#read();
+      if (differencesOf(before, parts).length === 0) break;
+      await sleep(pauseMs);
+    }
+    return parts;
   }
 
   async #read(): Promise<readonly RulesetPart[]> {
@@ -202,4 +246,22 @@ export class RulesetWatch {
     const { compared } = this.#options;
     return compared === undefined ? parts : parts.flatMap((part) => compared(part) ?? []);
   }
+}
+
+/** Whether a part is an element of a set. */
+function isOf({ kind, family, table, name }: RulesetPart, set: RulesetPart): boolean {
+  return kind === 'element' && family === set.family && table === set.table && name === set.name;
+}
+
+function isMissingElement({ sign, part }: Difference): boolean {
+  return sign === '-' && part.kind === 'element';
+}
+
+/** Tables of others among the parts of a ruleset, to be deleted. */
+export function tablesBeside(own: readonly TableName[], found: readonly RulesetPart[]): readonly TableHandle[] {
+  return found.flatMap(({ kind, family: number, table, handle }) => {
+    const family = familyNames[number];
+    if (kind !== 'table' || family === undefined) return [];
+    return own.some((name) => name.family === family && name.name === table) ? [] : [{ family, handle }];
+  });
 }

@@ -5,13 +5,14 @@ import { constants as osConstants } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { type Child, escapeText, type Run, start, systemPath, TapwardenError } from '../base/index.ts';
+import { escapeText, type Run, start, systemPath, TapwardenError } from '../base/index.ts';
 import { workloadUser } from '../init/contract.ts';
 import { execIds } from './attribution/exec-ids.ts';
 import { inWorkloadNamespace } from './fence-loader.ts';
 import { place } from './place.ts';
 import { endOfFirstProgram, type ProcessEnd, readAccounting } from './process-accounting.ts';
 import { sandboxArguments } from './sandbox-arguments.ts';
+import { readSandboxReport } from './sandbox-report.ts';
 import { seccompFilter } from './seccomp.ts';
 import { execCgroup, workloadPaths } from './workload-layout.ts';
 import { findCommand, resolveIn } from './workload-path.ts';
@@ -33,10 +34,16 @@ export type Exec = {
   readonly stdin: Socket;
   readonly stdout: Socket;
   readonly stderr: Socket;
-  /** How the command ended. Every process that it left behind is gone by then. */
+  /**
+   * How the command ended. Every process that it left behind is gone by then. Fails with GUEST_SETUP_FAILED where the sandbox
+   * ended before it had executed the command.
+   */
   readonly ended: Promise<ProcessEnd>;
   readonly kill: (signal: number) => Promise<void>;
 };
+
+/** Where bwrap finds the descriptor for its report. */
+const statusFd = 4;
 
 const openFd = promisify(openCallback);
 const closeFd = promisify(close);
@@ -81,7 +88,7 @@ export async function startExec(run: Run, spec: ExecSpec): Promise<Exec> {
         env: spec.env,
         workdir,
         seccompFd: 3,
-        statusFd: 4,
+        statusFd,
         ...(userFile === undefined ? {} : { userFd: 5 }),
       }),
       '--',
@@ -94,7 +101,8 @@ export async function startExec(run: Run, spec: ExecSpec): Promise<Exec> {
     },
   );
   await Promise.all([...pipes.inner.map(async (fd) => await closeFd(fd)), filterFile.close(), userFile?.close()]);
-  const pid = await sandboxPid(child);
+  const report = readSandboxReport(child, statusFd);
+  const pid = await report.pid;
   if (pid === undefined) {
     const why = await collect(pipes.stderr);
     await endExec(cgroup, folder);
@@ -108,12 +116,22 @@ export async function startExec(run: Run, spec: ExecSpec): Promise<Exec> {
     stdout: pipes.stdout,
     stderr: pipes.stderr,
     kill: async (signal) => await killCommand(pid, signal),
-    ended: child.ended.then(async ({ status, signal }) => {
-      const end = endOfFirstProgram(await readAccounting(), pid);
+    ended: child.ended.then(async ({ signal, status }) => {
+      const end = endOfFirstProgram(await readAccounting(), pid) ?? endOf(await report.exitCode, signal);
       await endExec(cgroup, folder);
-      return end ?? { status: status ?? 128 + (signal === null ? 0 : osConstants.signals[signal]), signal: null };
+      if (end !== undefined) return end;
+      throw new TapwardenError('GUEST_SETUP_FAILED', {
+        message: `The command was not executed: its sandbox ended before it, with status ${status}`,
+        hint: 'What the sandbox wrote is on standard error. Can the command be executed, and entered where it starts?',
+      });
     }),
   };
+}
+
+/** Of a sandbox that was ended itself the command is gone with it. */
+function endOf(exitCode: number | undefined, signal: NodeJS.Signals | null): ProcessEnd | undefined {
+  if (exitCode !== undefined) return { status: exitCode, signal: null };
+  return signal === null ? undefined : { status: null, signal: osConstants.signals[signal] };
 }
 
 /**
@@ -186,24 +204,6 @@ async function makePipes(run: Run, folder: string): Promise<Pipes> {
     stderr: new Socket({ fd: outputs[1] as number, readable: true, writable: false }),
     inner: [innerInput, inner[0] as number, inner[1] as number],
   };
-}
-
-/** The pid that bwrap reports for process 1 of the sandbox; `undefined` when it ended before that. */
-async function sandboxPid(child: Child): Promise<number | undefined> {
-  const report = child.process.stdio[4];
-  if (report === null || report === undefined || !('setEncoding' in report)) return undefined;
-  let text = '';
-  report.setEncoding('utf8');
-  return await new Promise((resolve) => {
-    report.on('data', (piece: string) => {
-      text += piece;
-      const pid = /"child-pid": *(\d+)/.exec(text)?.[1];
-      if (pid !== undefined) resolve(Number(pid));
-    });
-    report.on('error', () => resolve(undefined));
-    report.on('close', () => resolve(undefined));
-    void child.ended.then(() => setTimeout(() => resolve(undefined), 100));
-  });
 }
 
 /** Sends a signal to the command itself, which is the first child of the sandbox's process 1. */

@@ -1,10 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { inNetworkNamespace, loadOverrunGuard, messageOf, type Run } from '../base/index.ts';
 import type { Fact } from '../channel/index.ts';
-import { applyRuleset, applyRulesetOver, type NftTarget, type Ruleset, removeTable } from '../nft/index.ts';
+import { familyNames } from '../nft/family-names.ts';
+import { type Ruleset, removeTablesByHandle, restoreRuleset } from '../nft/index.ts';
 import { NfnetlinkSocket } from '../nft/nfnetlink-socket.ts';
 import type { RulesetPart } from '../nft/ruleset-dump.ts';
-import { type RulesetChange, RulesetChanges, RulesetWatch } from '../nft/ruleset-watch.ts';
+import { type RulesetChange, RulesetChanges, RulesetWatch, tablesBeside } from '../nft/ruleset-watch.ts';
 import { accountSetNames, type ExecMarks, execsMap, type FenceSpec, fenceRuleset, type Generation } from './fence.ts';
 import { inWorkloadNamespace, logSwitch } from './fence-loader.ts';
 import { fenceTable } from './fence-table.ts';
@@ -31,16 +32,6 @@ export type FenceWatchOptions = {
   readonly switchPath?: string;
   /** Between two looks at the switch, of which the kernel does not tell. @default 500 */
   readonly switchMs?: number;
-};
-
-/** NFPROTO numbers by nft's names. Source: include/uapi/linux/netfilter.h. */
-const families: Readonly<Record<number, string>> = {
-  1: 'inet',
-  2: 'ip',
-  3: 'arp',
-  5: 'netdev',
-  7: 'bridge',
-  10: 'ip6',
 };
 
 /** A line of a difference that is passed on. */
@@ -90,8 +81,8 @@ export class FenceWatch {
           ...sockets(),
           restore: async (found) => {
             const target = { run: options.run };
-            await applyRuleset(target, guestRuleset(options.fence.direct, place.uplink));
-            await removeStrangers(target, found, guestTable.name);
+            await restoreRuleset(target, guestRuleset(options.fence.direct, place.uplink), { over: false });
+            await removeTablesByHandle(target, tablesBeside([guestTable], found));
           },
           onChange: tell('guest'),
         }),
@@ -128,8 +119,8 @@ export class FenceWatch {
     const target = { run, enter };
     const execs = fence.execs && { ...fence.execs, cgroups: [...fence.execs.cgroups, ...this.#later] };
     const ruleset = fenceRuleset({ ...fence, execs, generation });
-    await (hasStrangers(ruleset, found) ? applyRuleset : applyRulesetOver)(target, ruleset);
-    await removeStrangers(target, found, fenceTable.name);
+    await restoreRuleset(target, ruleset, { over: !hasStrangers(ruleset, found) });
+    await removeTablesByHandle(target, tablesBeside([fenceTable], found));
   }
 
   #lookAtSwitch(): void {
@@ -186,18 +177,9 @@ function hasStrangers({ table, chains, sets, counters }: Ruleset, found: readonl
   return found.some(
     ({ kind, family, table: name, name: part }) =>
       name === table.name &&
-      families[family] === table.family &&
+      familyNames[family] === table.family &&
       own[kind]?.includes(part) === false &&
       // Sets without a name of their own go with their rules.
       !part.startsWith('__'),
   );
-}
-
-/** Deletes the tables of others: the namespace is ours. */
-async function removeStrangers(target: NftTarget, found: readonly RulesetPart[], own: string): Promise<void> {
-  for (const { kind, family, table } of found) {
-    const name = families[family];
-    if (kind !== 'table' || name === undefined || (name === 'inet' && table === own)) continue;
-    await removeTable(target, { family: name as 'inet', name: table });
-  }
 }

@@ -4,9 +4,11 @@ import type { Attribution } from './attribution/attribution.ts';
 import type { AuditLoss } from './attribution/audit-trail.ts';
 import { execIds } from './attribution/exec-ids.ts';
 import { LogMarker } from './attribution/log-marker.ts';
+import { CommandEnds } from './command-ends.ts';
 import { workloadNamespacePath } from './fence-loader.ts';
 import type { KernelLogRecord } from './kernel-log-record.ts';
 import { place } from './place.ts';
+import type { ProcessEnd } from './process-accounting.ts';
 
 /**
  * In a jail: where the kernel's audit records and process events are read, which go to the machine's first network namespace
@@ -19,6 +21,7 @@ export class PacketOrigins {
   readonly #marker: LogMarker;
   readonly #onFact: (fact: DeniedPacketFact) => void;
   readonly #pending = new Set<Promise<void>>();
+  readonly #ends = new CommandEnds(process.pid);
   #attribution: Attribution | undefined;
   #lost: AuditLoss = { missing: 0, overrun: false, disturbed: false };
 
@@ -41,7 +44,8 @@ export class PacketOrigins {
         hidesStarters: true,
         namespace: workloadNamespacePath,
         mark: async () => await this.#marker.write(),
-        ...(place.jail === undefined ? {} : { machineNamespace }),
+        // A guest's kernel keeps accounts of processes, which tell as much.
+        ...(place.jail === undefined ? {} : { machineNamespace, onProcess: (event) => this.#ends.take(event) }),
       });
     } catch (error) {
       process.stderr.write(`tapwarden-supervisor: packets are not attributed: ${messageOf(error)}\n`);
@@ -63,6 +67,16 @@ export class PacketOrigins {
       .catch(() => this.#onFact(fact));
     this.#pending.add(told);
     void told.then(() => this.#pending.delete(told));
+  }
+
+  /**
+   * How the command of a sandbox ended, by the pid of its process 1, where bwrap's word is `end`: of a status above 128 the
+   * kernel tells in a jail whether a signal ended it.
+   */
+  async endOf(sandbox: number, end: ProcessEnd): Promise<ProcessEnd> {
+    if (place.jail === undefined || (end.status ?? 0) <= 128) return end;
+    await this.#attribution?.settleProcesses();
+    return this.#ends.takeEnd(sandbox) ?? end;
   }
 
   /** Resolves when all packets that were taken have been told of. */

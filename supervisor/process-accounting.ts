@@ -28,8 +28,13 @@ export function endOfFirstProgram(records: Buffer, parent: number): ProcessEnd |
     if (first === undefined || pid < first.pid) first = { pid, wait: records.readUInt32LE(at + 4) };
   }
   if (first === undefined) return undefined;
-  const signal = first.wait & 0x7f;
-  return signal === 0 ? { status: (first.wait >> 8) & 0xff, signal: null } : { status: null, signal };
+  return endOfWaitStatus(first.wait);
+}
+
+/** What the status says that a parent is told of its child. Source: wait(2). */
+export function endOfWaitStatus(status: number): ProcessEnd {
+  const signal = status & 0x7f;
+  return signal === 0 ? { status: (status >> 8) & 0xff, signal: null } : { status: null, signal };
 }
 
 /** Reads the records; empty where the guest's kernel keeps none. */

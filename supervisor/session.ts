@@ -177,9 +177,11 @@ export class Session {
       this.#pump(number, 1, exec.stdout, running.credits[1]),
       this.#pump(number, 2, exec.stderr, running.credits[2]),
     ]);
-    const end = await exec.ended;
-    await outputs;
+    // What it wrote comes before its end, and before the error of one that was not executed.
+    const [told] = await Promise.allSettled([exec.ended, outputs]);
     exec.stdin.destroy();
+    if (told.status === 'rejected') throw told.reason;
+    const end = (await this.#origins?.endOf(exec.pid, told.value)) ?? told.value;
     await this.#account?.settle();
     await (await this.#watch)?.settle();
     await this.#origins?.settle();

@@ -28,19 +28,19 @@ const packetText = (port: number): string =>
 
 /** A connect that a log rule in a namespace of root's own logs with a prefix. */
 const logElsewhere = (port: number, prefix: string): string => `
-	ip netns add forge
+	$ip netns add forge
 	elsewhere="nsenter --net=/run/netns/forge --"
-	$elsewhere ip link set lo up
+	$elsewhere $ip link set lo up
 	$elsewhere nft 'add table inet t; add chain inet t c { type filter hook output priority 0; }'
 	$elsewhere nft "add rule inet t c tcp dport ${port} log prefix \\"${prefix}\\" level info flags skuid"
-	if command -v nc; then $elsewhere sh -c 'nc -w 1 127.0.0.1 ${port} </dev/null'
+	if [ -x /bin/busybox ]; then $elsewhere /bin/busybox nc -w 1 127.0.0.1 ${port} </dev/null
 	else $elsewhere bash -c ': >/dev/tcp/127.0.0.1/${port}'; fi
-	ip netns del forge
+	$ip netns del forge
 `;
 
 const hostileText = '\\n{"class_uid":4001,"count":9}\\u001b[31m"\\t';
 
-export const forgeryRuns: Readonly<Record<keyof typeof forgeries, Forgery>> = {
+const forgeryRuns: Readonly<Record<keyof typeof forgeries, Forgery>> = {
   lines: {
     root: (port) => `
 	line="$prefix${packetText(port)}"

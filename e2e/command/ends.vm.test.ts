@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readEvents, withCode } from '../support/record.ts';
 import { vmTest } from '../support/vm-test.ts';
+import { endTests } from './ends.ts';
 
 vmTest('run: environment, working directory and exit status reach the command and come back', async (t, bench) => {
   const script =
@@ -75,32 +76,7 @@ vmTest(
   },
 );
 
-/** Commands that end by a signal, or as if by one. */
-const ends: readonly {
-  readonly title: string;
-  readonly script: string;
-  readonly exit: number;
-  readonly reason: 'exited' | 'signal';
-  readonly code: string;
-}[] = [
-  {
-    title: 'a command that SIGTERM ends',
-    script: 'kill -TERM $$',
-    exit: 143,
-    reason: 'signal',
-    code: 'signal:SIGTERM',
-  },
-  { title: 'a command that exits with 143', script: 'exit 143', exit: 143, reason: 'exited', code: 'exit:143' },
-];
-
-for (const { title, script, exit, reason, code } of ends) {
-  vmTest(`run: ${title} is told as that`, async (t, bench) => {
-    const { status, result, events } = await bench.run(['--', 'sh', '-c', script]);
-    t.is(status, exit);
-    t.deepEqual([result?.exit, result?.reason], [exit, reason]);
-    t.is(withCode(events, 'exec-exited')[0]?.status_code, code);
-  });
-}
+for (const [title, body] of endTests) vmTest(`run: ${title}`, body);
 
 vmTest('run: a command that takes all memory is killed, and the supervisor lives to tell', async (t, bench) => {
   const hog = `

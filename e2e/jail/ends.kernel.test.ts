@@ -2,6 +2,7 @@ import { chmod, mkdir, readFile, rm, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../../base/index.ts';
+import { endTests } from '../command/ends.ts';
 import { jailTest } from '../support/jail-test.ts';
 import { refusals, withCode } from '../support/record.ts';
 import { until } from '../support/until.ts';
@@ -28,6 +29,8 @@ jailTest('jail: environment, streams and exit status pass, and the events say th
   t.regex(launched?.process?.user?.uid ?? '', /^19000\d{5}$/);
 });
 
+for (const [title, body] of endTests) jailTest(`jail: ${title}`, body);
+
 jailTest('jail: commands that do not start give 127 and 126', async (t, bench) => {
   const missing = await bench.run(['--', 'no-such-command']);
   t.is(missing.status, 127);
@@ -51,9 +54,6 @@ jailTest('jail: a signal reaches the command, and how it ended is told', async (
   t.is(status, 3);
   t.is(stdout.toString('utf8'), 'ready\nasked\n');
   t.like(result, { exit: 3, reason: 'exited' });
-
-  const killed = await bench.run(['--', 'sh', '-c', 'kill -KILL $$']);
-  t.is(killed.status, 137);
 });
 
 jailTest('jail: a program that the host lacks is named, and no command runs', async (t, bench) => {

@@ -6,7 +6,7 @@ import type { Bench, Running } from './sandbox-bench.ts';
 
 /**
  * What root does beside the supervisor: shell, for dash and for busybox, in which `$fence` stands before a command to run it
- * in the workload's network namespace, `$home` is the workload's home, and `reader` prints the pid of the process that reads
+ * in the workload's network namespace, `$home` is the workload's home, `$ip` is iproute2's, and `reader` prints the pid of the process that reads
  * the kernel log. It begins when the workload has made the file `begin` there.
  */
 export type RootAttack = {
@@ -21,6 +21,9 @@ const prologue = `
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 fence="nsenter --net=/run/netns/workload --"
 home=/run/workload/root/home/workload
+# Not the one that is built into a guest's shell.
+ip=/usr/sbin/ip
+[ -x "$ip" ] || ip=ip
 reader() {
 	for child in $(cat /proc/$supervisor/task/*/children); do
 		[ "$(cat "/proc/$child/comm")" = cat ] && echo "$child"

@@ -8,7 +8,7 @@ import { type ClockMark, LogClock } from './log-clock.ts';
 import { monotonicMs } from './monotonic.ts';
 import { type OwnAttempt, originOf, originOfOverload } from './origin.ts';
 import { readImage } from './proc-files.ts';
-import { ProcessEvents } from './process-events.ts';
+import { type ProcessEvent, ProcessEvents } from './process-events.ts';
 import { ProcessTable } from './process-table.ts';
 import { SocketFinder } from './socket-holders.ts';
 
@@ -26,6 +26,8 @@ export type AttributionOptions = {
   readonly waitMs?: number;
   /** Writes a mark to the kernel log and says when; see {@link LogClock}. Called now and then. */
   readonly mark?: () => Promise<ClockMark>;
+  /** Called with each process event of the machine, where the kernel tells of them. */
+  readonly onProcess?: (event: ProcessEvent) => void;
   /** Path of the machine's first network namespace, where this process stands in another one. */
   readonly machineNamespace?: string;
   /** Path of the workload's network namespace, in which sockets are looked up that are still open. */
@@ -118,6 +120,7 @@ export class Attribution {
           new ProcessEvents({
             onEvent: (event) => {
               this.#table.take(event);
+              this.#options.onProcess?.(event);
               if (event.kind === 'exec' && this.#trail === undefined) this.#readImage(event.pid, event.atMs);
             },
             onLost: () => this.#table.markLost(),
@@ -161,6 +164,11 @@ export class Attribution {
       this.#timer ??= setTimeout(() => this.#tick(), tickMs);
       if (this.#clock.ageMs(readMs) > markEveryMs) void this.#mark();
     });
+  }
+
+  /** Resolves when all process events have been told of that were before the call; `false` when that cannot be known. */
+  async settleProcesses(): Promise<boolean> {
+    return (await this.#events?.passBarrier()) ?? false;
   }
 
   /** What was lost of the audit records since the last call; `undefined` where audit is not used. */

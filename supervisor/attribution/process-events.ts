@@ -11,7 +11,8 @@ export type ProcessEvent =
   /** `parent` and `child` are processes, not threads. */
   | { readonly kind: 'fork'; readonly atMs: number; readonly parent: number; readonly child: number }
   | { readonly kind: 'exec'; readonly atMs: number; readonly pid: number }
-  | { readonly kind: 'exit'; readonly atMs: number; readonly pid: number }
+  /** `status` is what its parent is told: see wait(2). */
+  | { readonly kind: 'exit'; readonly atMs: number; readonly pid: number; readonly status: number }
   /** It has another thread. */
   | { readonly kind: 'thread'; readonly atMs: number; readonly pid: number }
   /** It has set its name. */
@@ -137,6 +138,6 @@ function eventOf(kind: number, atMs: number, word: (index: number) => number): P
   }
   if (kind === kinds.exec) return { kind: 'exec', atMs, pid: word(1) };
   if (kind === kinds.name && word(0) === word(1)) return { kind: 'name', atMs, pid: word(1) };
-  if (kind === kinds.exit && word(0) === word(1)) return { kind: 'exit', atMs, pid: word(1) };
+  if (kind === kinds.exit && word(0) === word(1)) return { kind: 'exit', atMs, pid: word(1), status: word(2) };
   return undefined;
 }

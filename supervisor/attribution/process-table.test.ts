@@ -43,7 +43,7 @@ test('ProcessTable: what a process was at a call follows from the order of its r
 
 test('ProcessTable: those that are gone stay known, also when their number is another one’s', (t) => {
   const table = family();
-  table.take({ kind: 'exit', atMs: 40, pid: 2 });
+  table.take({ kind: 'exit', atMs: 40, pid: 2, status: 0 });
   t.is(table.ancestorsOf(3, 50)[0]?.pid, 2);
   table.take({ kind: 'fork', atMs: 500, parent: 1, child: 2 });
   t.is(table.find(2, 600)?.startMs, 500);
@@ -107,10 +107,10 @@ test('ProcessTable: a call was after its program was executed, and before the en
   const call = { pid: 2, atMs: 9, serial: 4 };
   t.deepEqual(table.spanOf(call), { fromMs: 11, toMs: Number.POSITIVE_INFINITY });
   t.is(table.spanOf({ ...call, serial: 0 }).fromMs, 10, 'before the execution');
-  table.take({ kind: 'exit', atMs: 40, pid: 2 });
+  table.take({ kind: 'exit', atMs: 40, pid: 2, status: 0 });
   t.deepEqual(table.spanOf(call), { fromMs: 11, toMs: 40 });
   table.take({ kind: 'thread', atMs: 25, pid: 3 });
-  table.take({ kind: 'exit', atMs: 41, pid: 3 });
+  table.take({ kind: 'exit', atMs: 41, pid: 3, status: 0 });
   t.deepEqual(table.spanOf({ pid: 3, atMs: 22, serial: 9 }), { fromMs: 20, toMs: Number.POSITIVE_INFINITY });
   t.is(table.spanOf({ pid: 99, atMs: 0, serial: 0 }).fromMs, Number.NEGATIVE_INFINITY);
 });
@@ -120,7 +120,7 @@ test('ProcessTable: is bounded', (t) => {
   for (let pid = 2; pid < 40_000; pid += 1) {
     table.take({ kind: 'fork', atMs: pid, parent: 1, child: pid });
     table.execute({ pid, serial: pid, atMs: pid, image: image('/a') });
-    table.take({ kind: 'exit', atMs: pid + 0.5, pid });
+    table.take({ kind: 'exit', atMs: pid + 0.5, pid, status: 0 });
   }
   t.is(table.find(2, 2), undefined);
   t.is(table.imageBefore({ pid: 2, atMs: 2, serial: 1e9 }), undefined);
@@ -146,7 +146,7 @@ test('parseProcessMessage: fork, exec, exit and name of processes, and that one 
   t.deepEqual(event(1, [5, 4, 7, 7]), { ...common, event: { kind: 'fork', atMs: 5.5, parent: 4, child: 7 } });
   t.deepEqual(event(1, [5, 4, 8, 4]), { ...common, event: { kind: 'thread', atMs: 5.5, pid: 4 } });
   t.deepEqual(event(2, [9, 7]), { ...common, event: { kind: 'exec', atMs: 5.5, pid: 7 } });
-  t.deepEqual(event(0x80000000, [7, 7]), { ...common, event: { kind: 'exit', atMs: 5.5, pid: 7 } });
+  t.deepEqual(event(0x80000000, [7, 7, 0x8b]), { ...common, event: { kind: 'exit', atMs: 5.5, pid: 7, status: 0x8b } });
   t.deepEqual(event(0x80000000, [8, 7]), common);
   t.deepEqual(event(0x200, [7, 7]), { ...common, event: { kind: 'name', atMs: 5.5, pid: 7 } });
   t.is(parseProcessMessage(Buffer.alloc(10)), undefined);

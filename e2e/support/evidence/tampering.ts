@@ -14,7 +14,7 @@ export const tamperings = {
     where: 'fence',
     tried: 'both',
   },
-  foreign: { what: 'a table of somebody else redirects what the fence would refuse', where: 'fence', tried: 'both' },
+  foreign: { what: 'a table of somebody else is put beside the fence', where: 'fence', tried: 'both' },
   guest: { what: 'a rule opens the supervisor’s own namespace', where: 'guest', tried: 'both' },
   // The host’s switch is the host’s: who sets it to 0 takes the log from all, and the canaries tell of it.
   switch: { what: 'the kernel is told not to log for other namespaces', where: 'log-switch', tried: 'vm' },
