@@ -3,28 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sandboxProcesses } from '../support/host-snapshot.ts';
 import { type Bench, type Running, vmTest } from '../support/vm-test.ts';
+import { streamTests } from './streams.ts';
 
 const mebibyte = 1 << 20;
 
-/** Reads all input, sends it to standard output as it came and to standard error backwards. */
-const both = `
-import sys
-data = sys.stdin.buffer.read()
-sys.stdout.buffer.write(data)
-sys.stdout.flush()
-sys.stderr.buffer.write(data[::-1])
-sys.stderr.flush()
-sys.exit(7)
-`;
-
-vmTest('run: standard input, output and error pass byte for byte, and the exit status too', async (t, bench) => {
-  const input = randomBytes(mebibyte);
-  const { status, stdout, stderrBytes, result } = await bench.run(['--quiet', '--', 'python3', '-c', both], { input });
-  t.is(status, 7);
-  t.true(stdout.equals(input), `standard output: ${stdout.length} bytes`);
-  t.true(stderrBytes.equals(Buffer.from(input).reverse()), 'with --quiet standard error is the command’s alone');
-  t.deepEqual([result?.exit, result?.reason], [7, 'exited']);
-});
+for (const [title, body] of streamTests) vmTest(`run: ${title}`, body);
 
 vmTest(
   'run: 100 MiB pass whole through cat, in bounded memory, when the reader is slow',
@@ -64,31 +47,6 @@ vmTest(
   },
   600_000,
 );
-
-vmTest('run: a command that closes its input or needs none ends while the caller still writes', async (t, bench) => {
-  const run = bench.start(['--', 'sh', '-c', 'head -c 3; exec 0<&-; echo; echo done']);
-  run.stdin.write('abcdef');
-  run.stdin.write(Buffer.alloc(4 * mebibyte));
-  // The input is never ended by us.
-  const { status, stdout } = await run.ended;
-  t.is(status, 0);
-  t.is(stdout.toString('utf8'), 'abc\ndone\n');
-});
-
-vmTest('run: a reader that goes away ends the command by SIGPIPE, as in a shell', async (t, bench) => {
-  const run = bench.start(
-    ['--', 'python3', '-c', 'import signal\nsignal.signal(13, 0)\nwhile True: print("y" * 1000)'],
-    {
-      collect: false,
-    },
-  );
-  run.stdin.end();
-  await new Promise<void>((resolve) => run.stdout.once('data', () => resolve()));
-  run.stdout.destroy();
-  const { status, result, stderr } = await run.ended;
-  t.is(status, 141, stderr);
-  t.deepEqual([result?.exit, result?.reason], [141, 'signal']);
-});
 
 /** The most memory that tapwarden and its channel process had, in KiB, read until the run is over. */
 async function watchMemory(
