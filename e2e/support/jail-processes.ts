@@ -13,10 +13,10 @@ export type JailProcesses = {
 
 /** Waits until the supervisor of a run stands, and answers with the run's processes. `pid` is tapwarden's own. */
 export async function processesOfJail(pid: number): Promise<JailProcesses> {
-  const supervisor = await childOf(pid, (argv) => /\/supervisor\.cjs$/.test(argv[1] ?? ''));
+  const supervisor = await childOf(pid, isProgram(/\/supervisor\.cjs$/));
   return {
     supervisor,
-    channel: await childOf(pid, (argv) => /\/unprivileged\/main\.js$/.test(argv[1] ?? '')),
+    channel: await childOf(pid, isProgram(/\/unprivileged\/main\.cjs$/)),
     reader: async () => await childOf(supervisor, (argv) => argv.join(' ') === 'cat /dev/kmsg'),
   };
 }
@@ -24,6 +24,11 @@ export async function processesOfJail(pid: number): Promise<JailProcesses> {
 /** A command line prefix that stands in a jail supervisor's mount and network namespaces. */
 export function besideSupervisor({ supervisor }: JailProcesses): readonly ['nsenter', ...string[]] {
   return ['nsenter', `--target=${supervisor}`, '--mount', '--net'];
+}
+
+/** Whether a command line is that of Node with a program of ours; before that other programs stand in its place. */
+function isProgram(name: RegExp): (argv: readonly string[]) => boolean {
+  return ([first = '', ...words]) => first.endsWith('/node') && words.some((word) => name.test(word));
 }
 
 /** The child of a process with such a command line; waits for it. */
