@@ -107,7 +107,7 @@ async function findSupervisor(parent: number): Promise<number | undefined> {
     );
     if (stat === undefined) continue;
     parents.set(Number(pid), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
-    const [program = '', script = ''] = (commandLine ?? '').split('\0');
+    const [program = '', , script = ''] = (commandLine ?? '').split('\0');
     if (program.endsWith('/node') && script.endsWith('/supervisor.cjs')) candidates.push(Number(pid));
   }
   return candidates.find((pid) => {

@@ -1,4 +1,9 @@
 #!/usr/bin/env node
-import { main } from '../build/cli/main.js';
+const { join } = require('node:path');
+const { loadProgram } = require('./load-program.cjs');
 
-process.exitCode = await main(process.argv.slice(2));
+const { main } = loadProgram(join(__dirname, '../build/cli/main.cjs'));
+
+main(process.argv.slice(2)).then((status) => {
+  process.exitCode = status;
+});

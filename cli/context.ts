@@ -13,9 +13,6 @@ export type Context = {
 
 /** A command of the command line. */
 export type Command = {
-  readonly name: string;
-  /** One line for the list of commands. */
-  readonly summary: string;
   /** The text of `tapwarden help NAME`. */
   readonly help: string;
   /** Runs it with the arguments after its name and returns the exit status. */

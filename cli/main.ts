@@ -1,7 +1,7 @@
 import { messageOf, TapwardenError } from '../base/index.ts';
-import { pathsOf } from '../driver-vm/index.ts';
+import { pathsOf } from '../driver-vm/paths.ts';
 import { commands } from './commands/index.ts';
-import { type Context, ownFailure } from './context.ts';
+import { type Command, type Context, ownFailure } from './context.ts';
 import { packageVersion } from './package-info.ts';
 import { renderError } from './progress.ts';
 
@@ -33,20 +33,22 @@ export async function main(args: readonly string[]): Promise<number> {
 
 async function dispatch(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
-  if (name === undefined || name === 'help' || name === '--help' || name === '-h') return help(rest[0]);
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') return await help(rest[0]);
   if (name === 'version' || name === '--version') return print(`tapwarden ${packageVersion}\n`);
-  const command = commands.find((candidate) => candidate.name === name);
-  if (command === undefined) throw unknownCommand(name);
+  const command = await commandNamed(name);
   const own = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
   if (own.includes('--help') || own.includes('-h')) return print(command.help);
   return await command.run(contextOf(), rest);
 }
 
-function help(name: string | undefined): number {
-  if (name === undefined) return print(overview);
-  const command = commands.find((candidate) => candidate.name === name);
-  if (command === undefined) throw unknownCommand(name);
-  return print(command.help);
+async function help(name: string | undefined): Promise<number> {
+  return print(name === undefined ? overview : (await commandNamed(name)).help);
+}
+
+async function commandNamed(name: string): Promise<Command> {
+  const listed = commands.find((candidate) => candidate.name === name);
+  if (listed === undefined) throw unknownCommand(name);
+  return await listed.load();
 }
 
 function print(text: string): number {

@@ -1,6 +1,7 @@
 import type { Server } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { type Child, messageOf, sanitizeText, start, TapwardenError } from '../base/index.ts';
+import { programCommand } from '../base/program.ts';
 import { plainEnvironment } from './environment.ts';
 import type { EventsFile } from './events-file.ts';
 import {
@@ -11,7 +12,7 @@ import {
   type RunSummary,
 } from './shared/ipc.ts';
 
-const program = fileURLToPath(new URL('../driver-vm/unprivileged/main.js', import.meta.url));
+const program = fileURLToPath(new URL('../driver-vm/unprivileged/main.cjs', import.meta.url));
 
 /** What {@link startChannelHost} works from. */
 export type ChannelHostOptions = {
@@ -180,8 +181,7 @@ export async function startChannelHost(options: ChannelHostOptions): Promise<Cha
       '--no-new-privs',
       '--bounding-set=-all',
       '--inh-caps=-all',
-      process.execPath,
-      program,
+      ...programCommand(program),
     ],
     {
       stdio: ['inherit', 'inherit', 'inherit', 'ipc', events.fd, events.folderFd],

@@ -5,7 +5,7 @@ import type { AcceleratorChoice } from './accelerator.ts';
 import type { Carrier } from './carrier.ts';
 import { consoleLinesOf } from './console-lines.ts';
 import { makeSlot, readSlotDrops } from './slot.ts';
-import { SlotWatch } from './slot-watch.ts';
+import type { SlotWatch } from './slot-watch.ts';
 import { startVmm } from './vmm.ts';
 
 /** What a virtual machine carries a sandbox with. */
@@ -39,7 +39,9 @@ export function virtualMachine(options: VirtualMachineOptions): Carrier {
       return {
         slot,
         watch: async (told) => {
-          const opened = await SlotWatch.open({ run, slot, direct, folder, ...told });
+          // It loads a native module, which a jail has no need of.
+          const { SlotWatch: Watch } = await import('./slot-watch.ts');
+          const opened = await Watch.open({ run, slot, direct, folder, ...told });
           undo.push("end the watch of the slot's tables", async () => void (await opened.close()));
           watch = opened;
         },

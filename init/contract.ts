@@ -31,6 +31,8 @@ export const disks = { guestRoot: '/dev/vda', workloadRoot: '/dev/vdb' } as cons
 /** Paths inside the guest. */
 export const guestPaths = {
   node: '/usr/bin/node',
+  /** What `node` is given to run {@link guestPaths.supervisor} with code that was made of it before. */
+  loader: '/usr/lib/tapwarden/load-program.cjs',
   supervisor: '/usr/lib/tapwarden/supervisor.cjs',
   /** Native modules that the supervisor loads when it first needs them. */
   nativeModules: '/usr/lib/tapwarden/native',

@@ -3,6 +3,7 @@ import { copyFile, link, mkdir, readdir, readFile, realpath, rm, stat, writeFile
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errnoOf, TapwardenError } from '../base/errors.ts';
+import { programLoader } from '../base/program.ts';
 import { type Run, systemPath } from '../base/runner.ts';
 import { ensureAccton } from './accton.ts';
 import { buildStep, type Progress } from './build-step.ts';
@@ -133,7 +134,7 @@ async function hashOfInputs(
   nativeModules: readonly string[],
   { supervisorBundle, omitModules = [] }: GuestOptions,
 ): Promise<string> {
-  const bundles = await Promise.all([supervisorBundle, ...nativeModules].map(readBundle));
+  const bundles = await Promise.all([programLoader, supervisorBundle, ...nativeModules].map(readBundle));
   const scripts = await Promise.all(scriptNames.map((name) => readFile(join(scriptsDirectory, name))));
   const identities = await Promise.all([...programs.map((program) => program.source), loaderCache].map(identityOf));
   const hash = createHash('sha256');

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { chmod, copyFile, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { TapwardenError } from '../base/errors.ts';
+import { programLoader } from '../base/program.ts';
 import type { Run } from '../base/runner.ts';
 import { guestPaths } from './contract.ts';
 import { renderGuestFiles } from './guest-files.ts';
@@ -80,7 +81,10 @@ export async function stageGuestRoot(tree: string, parts: GuestRootParts): Promi
   }
   await copy(join(parts.scripts, 'init.sh'), join(tree, 'usr/sbin/init'), 0o755);
   await copy(join(parts.scripts, 'sysctl.conf'), join(tree, 'etc/tapwarden/sysctl.conf'), 0o644);
+  await copy(programLoader, join(tree, guestPaths.loader), 0o644);
   await copy(parts.supervisorBundle, join(tree, guestPaths.supervisor), 0o644);
+  // By this very Node, which is the guest's: it takes no code of another one's.
+  await parts.run([process.execPath, programLoader, '--make', join(tree, guestPaths.supervisor)]);
   for (const file of parts.nativeModules) await copy(file, join(tree, guestPaths.nativeModules, basename(file)), 0o644);
   await openDirectories(tree);
 }

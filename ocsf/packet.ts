@@ -42,14 +42,19 @@ export type DeniedPacketInput = {
 /** An address that was checked, with its port where it has one. */
 export type CheckedEnd = { readonly ip: string; readonly port?: number };
 
-/** What was read of an input and checked, and what follows from it. */
-export type Packet = {
+/** What is another thing for each packet, whatever it is like; checked. */
+export type PacketRecord = {
   readonly time: number;
   readonly sequence: number;
   readonly originalTime: string;
+  readonly length: number;
+  readonly sourcePort: number | undefined;
+};
+
+/** What was read of an input and checked, and what follows from it. */
+export type Packet = PacketRecord & {
   readonly source: CheckedEnd;
   readonly end: CheckedEnd;
-  readonly length: number;
   readonly tcpFlags: number | undefined;
   readonly destination: Destination;
   readonly severity: 2 | 3 | 4;
@@ -65,15 +70,27 @@ export function readPacket(input: DeniedPacketInput): Packet {
   const end = checkedEnd(input.destination, 'destination');
   const destination = classifyAddress(end.ip);
   return {
-    time: checkedInteger(input.time, 'time'),
-    sequence: checkedInteger(input.sequence, 'sequence'),
-    originalTime: checkedText(input.originalTime, 'originalTime', /^\d{1,12}\.\d{6}$/, 'seconds.micros'),
+    ...readRecord(input),
     source: checkedEnd(input.source, 'source'),
     end,
-    length: checkedInteger(input.length, 'length', 0, 0xffffffff),
     tcpFlags: optionalInteger(input.tcpFlags, 'tcpFlags', 0xfff),
     destination,
     severity: severityOf(protocol, end.port, destination),
+  };
+}
+
+/**
+ * Checks what is another thing for each packet.
+ *
+ * @throws EVENT_INVALID when a port or number is out of its range
+ */
+export function readRecord({ time, sequence, originalTime, length, source }: DeniedPacketInput): PacketRecord {
+  return {
+    time: checkedInteger(time, 'time'),
+    sequence: checkedInteger(sequence, 'sequence'),
+    originalTime: checkedText(originalTime, 'originalTime', /^\d{1,12}\.\d{6}$/, 'seconds.micros'),
+    length: checkedInteger(length, 'length', 0, 0xffffffff),
+    sourcePort: optionalInteger(source.port, 'source.port', 65535),
   };
 }
 

@@ -29,7 +29,20 @@ type Example = {
   /** Whether each member is a text, of which the quotes stand first and last. */
   readonly isText: readonly boolean[];
   readonly text: string;
+  /** The text before each member that differed, from the end of the one that did before it. */
+  readonly pieces: (Piece | undefined)[];
 };
+
+/** `text` is that from `from` on. */
+type Piece = { readonly from: number; readonly text: string };
+
+// The texts of objects that cannot change. Callers cannot tell that they are kept.
+const keptTexts = new WeakMap<object, string>();
+
+/** Keeps the text of a part that many events will have, where nothing in it can change any more. */
+export function keepText(part: JsonObject | readonly JsonValue[]): void {
+  if (isDeeplyFrozen(part)) keptTexts.set(part, JSON.stringify(part));
+}
 
 /** Examples that are kept for one `type_uid` at most; events of one type differ in their keys a little. */
 const examplesPerType = 8;
@@ -87,7 +100,7 @@ function serialize(
 
 /** The text of an object that has the members of `example`; `undefined` when it has others. */
 function textLike(value: JsonObject, example: Example, parts?: LogParts): string | undefined {
-  const { keys, values, starts, ends, inner, isText } = example;
+  const { keys, values, starts, ends, isText } = example;
   let text = '';
   let copied = 0;
   let index = 0;
@@ -98,61 +111,79 @@ function textLike(value: JsonObject, example: Example, parts?: LogParts): string
       const isParted = parts !== undefined && key === 'metadata';
       if (typeof member === 'string' && isText[index] === true && !isParted && !isEscaped(member)) {
         // The quotes are those of the example: the fewer pieces a text is made of, the sooner it is written.
-        text += example.text.slice(copied, (starts[index] ?? 0) + 1) + member;
+        text += pieceBefore(example, index, copied, (starts[index] ?? 0) + 1) + member;
         copied = (ends[index] ?? 0) - 1;
       } else if (isParted || member !== values[index]) {
-        const found = textOfMember(member, inner[index]);
+        const found = textOfMember(member, example, index);
         if (found === undefined || (isParted && !found.endsWith('}'))) return undefined;
-        text += example.text.slice(copied, starts[index]) + (isParted ? withParts(found, parts) : found);
+        text += pieceBefore(example, index, copied, starts[index] ?? 0) + (isParted ? withParts(found, parts) : found);
         copied = ends[index] ?? 0;
       }
     }
     index += 1;
   }
   if (index !== values.length) return undefined;
-  return copied === 0 ? example.text : text + example.text.slice(copied);
+  return copied === 0 ? example.text : text + pieceBefore(example, index, copied, example.text.length);
 }
 
 /** The same for a list of as many members. A list needs no keys, and a loop over both kinds would be slower for each. */
-function textOfList(
-  list: readonly JsonValue[],
-  { values, starts, ends, inner, text: known }: Example,
-): string | undefined {
+function textOfList(list: readonly JsonValue[], example: Example): string | undefined {
+  const { values, starts, ends, text: known } = example;
   if (list.length !== values.length) return undefined;
   let text = '';
   let copied = 0;
   for (let index = 0; index < list.length; index += 1) {
     const member = list[index];
     if (member === values[index]) continue;
-    const found = textOfMember(member, inner[index]);
+    const found = textOfMember(member, example, index);
     if (found === undefined) return undefined;
-    text += known.slice(copied, starts[index]) + found;
+    text += pieceBefore(example, index, copied, starts[index] ?? 0) + found;
     copied = ends[index] ?? 0;
   }
-  return copied === 0 ? known : text + known.slice(copied);
+  return copied === 0 ? known : text + pieceBefore(example, list.length, copied, known.length);
 }
 
-function textOfMember(value: unknown, example: Example | undefined): string | undefined {
+/** The example's text before a member. It is kept: mostly the members that differ are those that did before. */
+function pieceBefore({ pieces, text }: Example, index: number, from: number, to: number): string {
+  const kept = pieces[index];
+  if (kept !== undefined && kept.from === from && kept.text.length === to - from) return kept.text;
+  const piece = { from, text: text.slice(from, to) };
+  pieces[index] = piece;
+  return piece.text;
+}
+
+function textOfMember(value: unknown, { inner }: Example, index: number): string | undefined {
   switch (typeof value) {
     case 'string':
       return quote(value);
     case 'number':
-      return Number.isFinite(value) ? String(value) : 'null';
+      return textOfNumber(value);
     case 'boolean':
       return value ? 'true' : 'false';
     case 'object': {
       if (value === null) return 'null';
-      const isList = Array.isArray(value);
-      if (example === undefined || example.isList !== isList) return JSON.stringify(value);
-      return (isList ? textOfList(value, example) : textLike(value as JsonObject, example)) ?? JSON.stringify(value);
+      return keptTexts.get(value) ?? textOfObject(value, inner[index]);
     }
     default:
       return undefined;
   }
 }
 
+/** Times are too large for the engine's quick way to their digits: each half of them is not. */
+function textOfNumber(value: number): string {
+  if (value < 1e9 || !Number.isSafeInteger(value)) return Number.isFinite(value) ? String(value) : 'null';
+  const high = Math.floor(value / 1e6);
+  return `${high}${String(value - high * 1e6 + 1e6).slice(1)}`;
+}
+
+function textOfObject(value: object, example: Example | undefined): string | undefined {
+  const isList = Array.isArray(value);
+  if (example === undefined || example.isList !== isList) return JSON.stringify(value);
+  return (isList ? textOfList(value, example) : textLike(value as JsonObject, example)) ?? JSON.stringify(value);
+}
+
 function withParts(metadata: string, { uid, sequence, logged_time }: LogParts): string {
-  const more = `"uid":${quote(uid)},"sequence":${sequence},"logged_time":${logged_time}}`;
+  const more = `"uid":${quote(uid)},"sequence":${sequence},"logged_time":${textOfNumber(logged_time)}}`;
   return metadata === '{}' ? `{${more}` : `${metadata.slice(0, -1)},${more}`;
 }
 
@@ -201,5 +232,5 @@ function exampleOf(value: JsonObject | readonly JsonValue[]): Example | undefine
     ends.push(text.length);
   }
   const isText = Object.values(value).map((member) => typeof member === 'string');
-  return { isList, keys, values, starts, ends, inner, isText, text: `${text}${isList ? ']' : '}'}` };
+  return { isList, keys, values, starts, ends, inner, isText, text: `${text}${isList ? ']' : '}'}`, pieces: [] };
 }

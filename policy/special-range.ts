@@ -26,11 +26,16 @@ export type SpecialRange = {
   readonly text: string;
 };
 
-const special = (name: SpecialName, cidr: string, text: string): SpecialRange => ({
-  name,
-  range: knownRange(cidr),
-  text,
-});
+const special = (name: SpecialName, cidr: string, text: string): SpecialRange => withRange({ name, text }, cidr);
+
+/** The range is read when it is asked for: all of them at each start would take a tenth of what Node takes itself. */
+function withRange<T extends object>(given: T, cidr: string): T & { readonly range: AddressRange } {
+  let range: AddressRange | undefined;
+  return Object.defineProperty(given, 'range', {
+    get: () => (range ??= knownRange(cidr)),
+    enumerable: true,
+  }) as T & { readonly range: AddressRange };
+}
 
 /**
  * Every special range, narrow before wide, so that the first match is the one to name.
@@ -69,7 +74,7 @@ export const specialRanges: readonly SpecialRange[] = [
 /** The special range that `address` is in, if any. */
 export function specialRangeOf(address: AddressRange): SpecialRange | undefined {
   // The one prefix below 2000::/3 that is in public use; what is inside is judged as IPv4.
-  if (contains(nat64, address)) return undefined;
+  if (contains(nat64.range, address)) return undefined;
   return specialRanges.find(({ range }) => contains(range, address));
 }
 
@@ -84,20 +89,16 @@ export type Embedding = {
   readonly mask: bigint;
 };
 
-const nat64 = knownRange('64:ff9b::/96');
+const embedding = (name: string, cidr: string, offset: number, mask = 0n): Embedding =>
+  withRange({ name, offset, mask }, cidr);
 
-const embedding = (name: string, cidr: string, offset: number, mask = 0n): Embedding => ({
-  name,
-  range: knownRange(cidr),
-  offset,
-  mask,
-});
+const nat64 = embedding('NAT64', '64:ff9b::/96', 96);
 
 /** Sources: RFC 4291 2.5.5.1, RFC 2765, RFC 6052, RFC 8215, RFC 3056, RFC 4380 section 4. */
 export const embeddings: readonly Embedding[] = [
   embedding('IPv4-compatible', '::/96', 96),
   embedding('IPv4-translated', '::ffff:0:0:0/96', 96),
-  embedding('NAT64', '64:ff9b::/96', 96),
+  nat64,
   embedding('NAT64', '64:ff9b:1::/48', 96),
   embedding('6to4', '2002::/16', 16),
   embedding('Teredo server', '2001::/32', 32),

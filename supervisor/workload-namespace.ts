@@ -1,36 +1,53 @@
-import { messageOf, type Run, TapwardenError } from '../base/index.ts';
-import { disks, guestPaths } from '../init/contract.ts';
-import type { JailPlan } from '../init/jail-plan.ts';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
+import { dirname } from 'node:path';
+import { loadMounter, messageOf, type Run, setClock, TapwardenError } from '../base/index.ts';
 import { workloadNet } from './addresses.ts';
-import { hostRootClosing, hostRootSetup, imageRootSetup, jailSetup } from './jail-setup.ts';
+import { closeHostRoot, makeHostRoot } from './jail-root.ts';
+import { makeJailFolders, userNamespaceSetup } from './jail-setup.ts';
 import { place } from './place.ts';
-import { execCgroup, premadeExecs, type Setup, workloadHostname, workloadPaths } from './workload-layout.ts';
+import { execCgroup, premadeExecs, type Setup, workloadPaths } from './workload-layout.ts';
+import { makeGuestRoot, makeImageRoot, makeNames } from './workload-root.ts';
 
 /** What stays for the supervisor when the workload takes all memory that it may: its own size, and the kernel's. */
 const reservedMiB = 128;
 const maxProcesses = 4096;
 
 /**
- * Prepares all of the workload's environment that needs no ruleset, in one shell, because under emulation the start of
- * each program costs tens of milliseconds:
+ * Prepares all of the workload's environment that needs no ruleset:
  *
  * - the clock, which at boot is off by seconds: `epochMs` is the host's;
  * - the network namespace, with a veth pair to the supervisor whose inner end is down, and so has no carrier: the fence is
  *   loaded before any packet can pass. Both ends know each other by fixed neighbour entries, so there is no discovery to
  *   allow;
  * - the root: the read-only image, and over it a layer in memory that takes what the workload writes and ends with the
- *   guest;
+ *   guest; or what a jail shows of its host;
  * - the cgroup that keeps the workload from taking the supervisor's memory.
+ *
+ * What can be done by a system call of this process is, because the start of each program costs milliseconds, and under
+ * emulation tens of them.
  *
  * @throws GUEST_SETUP_FAILED when a step fails
  */
 export async function prepareWorkload(run: Run, epochMs: number): Promise<void> {
-  const steps = place.jail === undefined ? guestSteps(epochMs) : jailSteps(place.jail);
-  await step('prepare the environment of the workload', () =>
-    run(['sh', '-euc', steps.map(({ script }) => script).join('')], {
-      env: Object.assign({}, ...steps.map(({ env }) => env)),
-    }),
-  );
+  await step('prepare the environment of the workload', async () => {
+    const mounter = await loadMounter();
+    const { jail } = place;
+    // A jail has the host's clock.
+    if (jail === undefined) await setClock(epochMs);
+    else makeJailFolders(mounter);
+    const scripts = [namespaceSetup, ...(jail === undefined ? [] : [userNamespaceSetup(jail)])];
+    const running = Promise.all(scripts.map(({ script, env }) => run(['sh', '-euc', script], { env })));
+    // What fails first is told; whoever awaits the other comes later.
+    running.catch(() => undefined);
+    if (jail === undefined) makeGuestRoot(mounter);
+    else if (jail.image === null) makeHostRoot(mounter, jail);
+    else await makeImageRoot(run, mounter, jail.image, jail);
+    makeCgroup();
+    await running;
+    await makeNames(mounter);
+    if (jail?.image === null) closeHostRoot(mounter);
+  });
 }
 
 /**
@@ -55,31 +72,6 @@ export async function openWorkloadNamespace(run: Run): Promise<void> {
     run([place.ip, '-n', n.namespace, '-batch', '-'], { input: `${lines.join('\n')}\n` }),
   );
 }
-
-const guestSteps = (epochMs: number): readonly Setup[] => [
-  clockSetup(epochMs),
-  namespaceSetup,
-  rootSetup,
-  namesSetup,
-  cgroupSetup,
-];
-
-/** A jail has the host's clock. */
-const jailSteps = (jail: JailPlan): readonly Setup[] => [
-  jailSetup(jail),
-  namespaceSetup,
-  ...(jail.image === null ? [hostRootSetup(jail)] : [imageRootSetup(jail.image, jail)]),
-  namesSetup,
-  ...(jail.image === null ? [hostRootClosing] : []),
-  cgroupSetup,
-];
-
-const clockSetup = (epochMs: number): Setup => ({
-  script: `
-date -u -s "@$TIME" >/dev/null
-`,
-  env: { TIME: String(Math.round(epochMs / 1000)) },
-});
 
 /**
  * Makes the workload's network namespace, named as `ip netns` names them. Router solicitations and duplicate address
@@ -116,65 +108,33 @@ echo "$LINKS" | "$IP" -batch -
   },
 };
 
-const rootSetup: Setup = {
-  script: `
-mount -t ext4 -o ro,nodev "$DISK" "$LOWER"
-base=\${ROOT%/*}
-mkdir -p "$base" "$EXECS"
-mount -t tmpfs -o nodev,mode=0755 tmpfs "$base"
-mkdir -p "$base/upper" "$base/work" "$ROOT" "$SYS"
-mount -t overlay -o "nodev,lowerdir=$LOWER,upperdir=$base/upper,workdir=$base/work" overlay "$ROOT"
-`,
-  env: {
-    DISK: disks.workloadRoot,
-    LOWER: guestPaths.workloadMount,
-    ROOT: workloadPaths.root,
-    SYS: workloadPaths.sys,
-    EXECS: workloadPaths.execs,
-  },
-};
+/** In a jail the memory is what the host's cgroup has for the sandbox, and root may lack the right to be spared. */
+function makeCgroup(): void {
+  const { cgroup } = workloadPaths;
+  for (const folder of [cgroup, ...premadeExecs.map(execCgroup)]) mkdirSync(folder);
+  for (const folder of [dirname(cgroup), cgroup]) {
+    for (const controller of ['memory', 'pids']) writeIfAllowed(`${folder}/cgroup.subtree_control`, `+${controller}`);
+  }
+  const memoryMiB = place.jail?.memoryMiB;
+  const total = memoryMiB ?? Math.floor(totalmem() / 1_048_576);
+  const limits = { 'memory.max': (total - reservedMiB) * 1_048_576, 'pids.max': maxProcesses };
+  for (const [name, limit] of Object.entries(limits)) {
+    if (existsSync(`${cgroup}/${name}`)) writeFileSync(`${cgroup}/${name}`, String(limit));
+  }
+  if (memoryMiB === undefined) writeFileSync(spared, '-1000');
+  else writeIfAllowed(spared, '-1000');
+}
 
-// Where the image has links in place of the files, these are replaced and not written through.
-const namesSetup: Setup = {
-  script: `
-nsenter --net="/run/netns/$NS" mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$SYS"
-mkdir -p "$ROOT/etc"
-rm -f "$ROOT/etc/resolv.conf" "$ROOT/etc/hosts"
-echo "nameserver $RESOLVER" >"$ROOT/etc/resolv.conf"
-printf '127.0.0.1 localhost\n::1 localhost\n127.0.1.1 %s\n' "$HOSTNAME" >"$ROOT/etc/hosts"
-`,
-  env: {
-    ROOT: workloadPaths.root,
-    SYS: workloadPaths.sys,
-    NS: workloadNet.namespace,
-    // Nobody answers there: a look-up past the proxy is refused and seen, instead of lost inside the workload.
-    RESOLVER: workloadNet.supervisorIp4,
-    HOSTNAME: workloadHostname,
-  },
-};
+/** Whether the kernel ends this process when memory is short. Source: proc_pid_oom_score_adj(5). */
+const spared = '/proc/self/oom_score_adj';
 
-// In a jail the memory is what the host's cgroup has for the sandbox, and root may lack the right to be spared.
-const cgroupSetup: Setup = {
-  script: `
-mkdir "$CGROUP" $EXEC_CGROUPS
-for controller in memory pids; do
-  echo "+$controller" >"\${CGROUP%/*}/cgroup.subtree_control" 2>/dev/null || true
-  echo "+$controller" >"$CGROUP/cgroup.subtree_control" 2>/dev/null || true
-done
-read -r _ total _ </proc/meminfo
-[ -z "$MEMORY_MIB" ] || total=$((MEMORY_MIB * 1024))
-[ ! -e "$CGROUP/memory.max" ] || echo $(((total / 1024 - RESERVED_MIB) * 1048576)) >"$CGROUP/memory.max"
-[ ! -e "$CGROUP/pids.max" ] || echo "$MAX_PROCESSES" >"$CGROUP/pids.max"
-echo -1000 >/proc/$PPID/oom_score_adj || [ -n "$MEMORY_MIB" ]
-`,
-  env: {
-    CGROUP: workloadPaths.cgroup,
-    EXEC_CGROUPS: premadeExecs.map(execCgroup).join(' '),
-    MEMORY_MIB: String(place.jail?.memoryMiB ?? ''),
-    RESERVED_MIB: String(reservedMiB),
-    MAX_PROCESSES: String(maxProcesses),
-  },
-};
+function writeIfAllowed(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch {
+    // The host keeps no such limit; the driver has said so.
+  }
+}
 
 async function step(what: string, body: () => Promise<unknown>): Promise<void> {
   try {

@@ -7,8 +7,6 @@ import { Progress } from '../progress.ts';
 
 /** `tapwarden doctor`. */
 export const doctorCommand: Command = {
-  name: 'doctor',
-  summary: 'say what a sandbox needs, what of it is there, and what to do',
   help: `Usage: tapwarden doctor [--build] [--json]
 
 Looks at all that a sandbox needs, each thing by trying it: root, programs, QEMU, TAP devices, nftables and each of its

@@ -16,8 +16,6 @@ type Format = (typeof formats)[number];
 
 /** `tapwarden events`. */
 export const eventsCommand: Command = {
-  name: 'events',
-  summary: 'print an event log, one line an event; filter it, follow it, count',
   help: `Usage: tapwarden events [--file FILE] [--follow] [FILTER]… [--format short|json|table] [--count-by PATH]
        tapwarden events --summary [--file FILE] [FILTER]… [--json]
 

@@ -5,8 +5,6 @@ import { readOptions } from '../options.ts';
 
 /** `tapwarden gc`. */
 export const gcCommand: Command = {
-  name: 'gc',
-  summary: 'take away what a killed tapwarden left behind',
   help: `Usage: tapwarden gc [--json]
 
 Takes away what sandboxes left behind whose tapwarden is gone, as after 'kill -9': processes, network namespaces with

@@ -12,8 +12,6 @@ const mostErrors = 100_000;
 
 /** `tapwarden ocsf`. */
 export const ocsfCommand: Command = {
-  name: 'ocsf',
-  summary: 'validate OCSF events, of tapwarden or of others',
   help: `Usage: tapwarden ocsf validate [--version VERSION] [--max-errors N] [--json] FILE…
 
 Validates files of OCSF events, one JSON object a line; - is standard input. The events may come from anywhere, as long

@@ -10,8 +10,6 @@ const exampleTag = 'xxxxxxxxxxxxxxxx';
 
 /** `tapwarden rules`. */
 export const rulesCommand: Command = {
-  name: 'rules',
-  summary: 'print the nftables rulesets that a run would load',
   help: `Usage: tapwarden rules [--policy FILE] [--allow HOST:PORT]… [--json]
 
 Prints the rulesets of the slot (on the host) and of the guest, as 'tapwarden run' would load them, each rule with its

@@ -29,8 +29,6 @@ import { writeTimings } from '../timings-file.ts';
 
 /** `tapwarden run`. */
 export const runCommand: Command = {
-  name: 'run',
-  summary: 'run a command in a microVM, or a jail, whose only way out is the policy proxy',
   help: `Usage: tapwarden run [OPTION]… -- COMMAND [ARG…]
 
 Boots a microVM, runs COMMAND in it and takes everything away again. Standard input, output and error pass through

@@ -221,7 +221,7 @@ test('tapwarden ship: a wrong command line is one clear error, and a password is
 });
 
 test('tapwarden ship: the client of NATS is loaded by nobody else', async (t) => {
-  for (const file of ['build/cli/main.js', 'build/ocsf/index.js', 'build/ocsf/sinks/nats-transport.js']) {
+  for (const file of ['build/cli/main.cjs', 'build/ocsf/index.js', 'build/ocsf/sinks/nats-transport.js']) {
     const text = await readFile(join(packageRoot, file), 'utf8');
     t.notRegex(text, /^\s*(?:import\b[^(]*|export\b.*)['"]@nats-io/m, file);
   }

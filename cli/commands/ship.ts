@@ -19,8 +19,6 @@ import { newestLog } from './events.ts';
 
 /** `tapwarden ship`. */
 export const shipCommand: Command = {
-  name: 'ship',
-  summary: 'send an event log to a SIEM, a syslog server or a message queue',
   help: `Usage: tapwarden ship --to ADDRESS [--file LOG] [--cursor FILE] [--once] [OPTION]…
 
 Sends the events of a log to one receiver, in their order, each at least once, and goes on as the log grows and is rotated.

@@ -8,6 +8,7 @@ import {
   TapwardenError,
   type UndoStack,
 } from '../../base/index.ts';
+import { programCommand } from '../../base/program.ts';
 import { type JailPlan, jailVariable } from '../../init/jail-plan.ts';
 import type { DirectDestination } from '../../nft/index.ts';
 import type { Carrier, CarrierPlace, PreparedCarrier } from '../carrier.ts';
@@ -101,7 +102,7 @@ function startSupervisor(slot: Slot, { joins }: JailCgroup, plan: JailPlan): Chi
       ...['sh', '-euc', 'for file in $0; do echo 0 >"$file"; done; exec "$@"', joins.join(' ')],
       ...['nsenter', `--net=/run/netns/${slot.namespace}`],
       ...['unshare', '--mount', '--propagation=private'],
-      ...[process.execPath, supervisorBundle],
+      ...programCommand(supervisorBundle),
     ],
     {
       stdio: ['ignore', 'ignore', 'pipe'],

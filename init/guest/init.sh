@@ -72,7 +72,7 @@ echo 1 >/proc/sys/kernel/modules_disabled
 # Lines of the fence are logged at level 6 and would each hold the guest on the serial line (about 1 ms).
 echo 4 >/proc/sys/kernel/printk
 
-env -i PATH=/usr/sbin:/usr/bin HOME=/run LANG=C.UTF-8 /usr/bin/node /usr/lib/tapwarden/supervisor.cjs &
+env -i PATH=/usr/sbin:/usr/bin HOME=/run LANG=C.UTF-8 /usr/bin/node /usr/lib/tapwarden/load-program.cjs /usr/lib/tapwarden/supervisor.cjs &
 wait "$!"
 say "supervisor ended with status $?"
 poweroff -f
