@@ -99,6 +99,7 @@ async function begin(more: { readonly full?: boolean } = {}): Promise<HarnessAns
       tag,
       allowUnlogged: false,
       canaryMs: 1000,
+      audit: true,
     },
   });
 }

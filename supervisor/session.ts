@@ -117,7 +117,7 @@ export class Session {
       onFact: (fact) => (fact.kind === 'denied-packet' ? this.#packet(fact) : this.#fact(fact)),
     });
     this.#monitor = monitor;
-    this.#watching = origins.open();
+    this.#watching = origins.open(message.audit);
     await (this.#prepared ?? prepareWorkload(run, message.time));
     const fence = await loadFence(run, { tag, direct, allowUnlogged, execs: guestExecMarks });
     const account = new FenceAccount({

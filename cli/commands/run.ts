@@ -64,6 +64,7 @@ The record
   --allow-unlogged      go on where the kernel cannot log: attempts are then refused unseen
   --canary SECONDS      how often the fence is tried by packets that it must refuse, log and tell of, 1 to 3600
                         (default: 30)
+  --no-audit            leave the kernel's audit system alone, in a jail the host's: of most packets no process is named
   --quiet               no progress and no summary on standard error
 
 Exit status: that of COMMAND; 128+n when signal n ended it; 124 on timeout; 125 when tapwarden failed; 126 when COMMAND
@@ -91,6 +92,7 @@ type RunOptions = {
   readonly resultFile: string | undefined;
   readonly allowUnlogged: boolean;
   readonly canarySeconds: number;
+  readonly audit: boolean;
   readonly quiet: boolean;
 };
 
@@ -115,6 +117,7 @@ function readRunOptions(context: Context, args: readonly string[]): RunOptions {
     result: { type: 'string' },
     'allow-unlogged': { type: 'boolean' },
     canary: { type: 'string' },
+    'no-audit': { type: 'boolean' },
     quiet: { type: 'boolean' },
   });
   const argv = split === -1 ? [] : args.slice(split + 1);
@@ -147,6 +150,7 @@ function readRunOptions(context: Context, args: readonly string[]): RunOptions {
     resultFile: values.result,
     allowUnlogged: values['allow-unlogged'] ?? false,
     canarySeconds: readNumber('run', '--canary', values.canary, { min: 1, max: 3600, unit: 'seconds' }) ?? 30,
+    audit: !(values['no-audit'] ?? false),
     quiet: values.quiet ?? false,
   };
 }
@@ -234,6 +238,7 @@ async function runToEnd(
       fsync: options.fsync,
       allowUnlogged: options.allowUnlogged,
       canaryMs: options.canarySeconds * 1000,
+      audit: options.audit,
       onProgress: (line) => progress.step(line),
       onWarning: (line) => progress.say(line),
     });

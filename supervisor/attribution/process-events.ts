@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { RawNetlinkSocket } from 'netlink/dist/raw.js';
+import { netlinkProtocols, openNetlinkSocket, type RawNetlinkSocket } from '../../base/netlink-socket.ts';
 import { encodeMessage, netlinkTypes, parseMessages } from '../../nft/netlink-message.ts';
+import { onStall } from './stall.ts';
 
 /**
  * Fork, exec and exit of processes as the kernel tells of them, by its process connector.
@@ -17,7 +18,6 @@ export type ProcessEvent =
   /** It has set its name. */
   | { readonly kind: 'name'; readonly atMs: number; readonly pid: number };
 
-const connectorProtocol = 11;
 /** CN_IDX_PROC and CN_VAL_PROC */
 const processIndex = 1;
 const processValue = 1;
@@ -25,9 +25,9 @@ const listen = 1;
 const ignore = 2;
 const headerBytes = 20;
 const bufferBytes = 4 * 1024 * 1024;
-const datagramBytes = 4096;
+/** An event is 76 bytes. */
+const datagramBytes = 512;
 const ownName = '/proc/self/comm';
-const barrierTimeoutMs = 2000;
 const kinds = { fork: 0x1, exec: 0x2, name: 0x200, exit: 0x80000000 } as const;
 
 /** What a {@link ProcessEvents} tells of. */
@@ -48,15 +48,14 @@ export class ProcessEvents {
   /** The next number of each processor, which counts its own events. */
   readonly #next = new Map<number, number>();
   readonly #barriers: ((passed: boolean) => void)[] = [];
+  #messages = 0;
 
   constructor(options: ProcessEventsOptions) {
     this.#options = options;
-    this.#socket = new RawNetlinkSocket(connectorProtocol, {
-      messagePeeking: false,
-      msgBufferSize: datagramBytes,
-      recvBufferSize: bufferBytes,
-      sendBufferSize: datagramBytes,
-      localGroups: processIndex,
+    this.#socket = openNetlinkSocket(netlinkProtocols.connector, {
+      datagramBytes,
+      bufferBytes,
+      groups: processIndex,
     });
     this.#socket.on('message', (datagram) => this.#receive(datagram));
     this.#socket.on('truncatedMessage', () => options.onLost(undefined));
@@ -71,13 +70,17 @@ export class ProcessEvents {
   async passBarrier(): Promise<boolean> {
     return await new Promise<boolean>((resolve) => {
       const end = (passed: boolean): void => {
-        clearTimeout(timer);
+        stop();
         resolve(passed);
       };
-      const timer = setTimeout(() => end(false), barrierTimeoutMs);
+      const stop = onStall(
+        () => this.#messages,
+        () => end(false),
+      );
       this.#barriers.push(end);
       try {
-        writeFileSync(ownName, readFileSync(ownName));
+        // Without the newline that ends it, which would become part of it.
+        writeFileSync(ownName, readFileSync(ownName, 'utf8').replace(/\n$/, ''));
       } catch {
         end(false);
       }
@@ -100,6 +103,7 @@ export class ProcessEvents {
   }
 
   #receive(datagram: Buffer): void {
+    this.#messages += 1;
     for (const { payload } of parseMessages(datagram)) {
       const message = parseProcessMessage(payload);
       if (message === undefined) continue;
