@@ -162,7 +162,7 @@ export class Session {
     try {
       await Promise.all([this.#watch, this.#watching]);
       if (this.#marks) await this.#mark(number);
-      exec = await startExec(run, { ...message, exec: number, env: workloadEnvironment(message.env) });
+      exec = await startExec({ ...message, exec: number, env: workloadEnvironment(message.env) });
     } catch (error) {
       await this.#send({ kind: 'refused', exec: number, ...refusal(error) });
       return;
