@@ -10,8 +10,8 @@ grep -H . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/forwarding \\
 `;
 
 /**
- * Tables, links, namespaces, files of /run but locks, which stay, and every forwarding switch of a network namespace, as text that is the same
- * when nothing has changed.
+ * Tables, links, namespaces, files of /run but locks, which stay, and every forwarding switch of a network namespace, as text
+ * that is the same when nothing has changed.
  */
 export async function networkOf(run: Run): Promise<string> {
   return (await run(['sh', '-c', script])).stdout;
