@@ -7,7 +7,7 @@ import { AuditReader, type AuditReaderEvents } from './audit-reader.ts';
 import { readAuditText } from './audit-record.ts';
 import { type AuditIds, asFirst, sandboxRules, silencesTasks } from './audit-rule.ts';
 import { AuditSocket, type AuditStatus } from './audit-socket.ts';
-import { onStall } from './stall.ts';
+import { awaitMark } from './mark-wait.ts';
 
 /** Why audit cannot be used; `off` where the caller does not want it. */
 export const auditObstacles = {
@@ -59,8 +59,9 @@ export class AuditTrail {
   readonly #rules: readonly Buffer[];
   readonly #lockFile: string;
   #lostBefore: number;
-  readonly #barriers = new Map<string, (passed: boolean) => void>();
-  #barrierCount = 0;
+  readonly #markPrefix: string;
+  readonly #barriers = new Map<number, (passed: boolean) => void>();
+  #markCount = 0;
   #overrun = false;
   #disturbed = false;
   #closing = false;
@@ -68,6 +69,7 @@ export class AuditTrail {
   private constructor(parts: Parts) {
     this.#socket = parts.socket;
     this.#owner = parts.owner;
+    this.#markPrefix = `tapwarden-mark.${parts.owner.pid}.`;
     this.#lockFile = parts.options.lockFile ?? auditLockFile;
     this.#rules = sandboxRules(parts.options.ids, keyOfOwner(parts.owner));
     this.#lostBefore = parts.status.lost;
@@ -79,7 +81,7 @@ export class AuditTrail {
         const isOff = fields.get('op') === 'set' && fields.get('audit_enabled') === '0';
         if (!this.#closing && (isRemoval || isOff)) this.#disturbed = true;
       },
-      onText: (text) => this.#barriers.get(text)?.(true),
+      onText: (text) => this.#takeText(text),
       onOverrun: () => {
         this.#overrun = true;
       },
@@ -140,21 +142,34 @@ export class AuditTrail {
    */
   async passBarrier(): Promise<boolean> {
     if (this.#reader.isResting) return false;
-    this.#barrierCount += 1;
-    const text = `tapwarden-mark.${this.#owner.pid}.${this.#barrierCount}`;
     return await new Promise<boolean>((resolve) => {
       const end = (passed: boolean): void => {
         stop();
-        this.#barriers.delete(text);
+        this.#barriers.delete(number);
         resolve(passed);
       };
-      const stop = onStall(
-        () => this.#reader.messages,
-        () => end(false),
-      );
-      this.#barriers.set(text, end);
-      this.#socket.write(text).catch(() => end(false));
+      const stop = awaitMark({
+        progress: () => this.#reader.messages,
+        again: () => void this.#mark(() => end(false)),
+        giveUp: () => end(false),
+      });
+      const number = this.#mark(() => end(false));
+      this.#barriers.set(number, end);
     });
+  }
+
+  /** Has the kernel make a mark, and says which it is. */
+  #mark(onFailure: () => void): number {
+    this.#markCount += 1;
+    this.#socket.write(`${this.#markPrefix}${this.#markCount}`).catch(onFailure);
+    return this.#markCount;
+  }
+
+  /** Marks come in their order: if a later one comes first, the earlier one is lost, and other records may be. */
+  #takeText(text: string): void {
+    if (!text.startsWith(this.#markPrefix)) return;
+    const seen = Number(text.slice(this.#markPrefix.length));
+    for (const [number, end] of this.#barriers) if (number <= seen) end(number === seen);
   }
 
   /** What was lost since the last call. */

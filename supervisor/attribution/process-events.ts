@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { netlinkProtocols, openNetlinkSocket, type RawNetlinkSocket } from '../../base/netlink-socket.ts';
 import { encodeMessage, netlinkTypes, parseMessages } from '../../nft/netlink-message.ts';
-import { onStall } from './stall.ts';
+import { awaitMark } from './mark-wait.ts';
+import { monotonicMs } from './monotonic.ts';
 
 /**
  * Fork, exec and exit of processes as the kernel tells of them, by its process connector.
@@ -47,7 +48,7 @@ export class ProcessEvents {
   readonly #options: ProcessEventsOptions;
   /** The next number of each processor, which counts its own events. */
   readonly #next = new Map<number, number>();
-  readonly #barriers: ((passed: boolean) => void)[] = [];
+  readonly #barriers = new Set<{ readonly sinceMs: number; readonly end: (passed: boolean) => void }>();
   #messages = 0;
 
   constructor(options: ProcessEventsOptions) {
@@ -71,24 +72,26 @@ export class ProcessEvents {
     return await new Promise<boolean>((resolve) => {
       const end = (passed: boolean): void => {
         stop();
+        this.#barriers.delete(barrier);
         resolve(passed);
       };
-      const stop = onStall(
-        () => this.#messages,
-        () => end(false),
-      );
-      this.#barriers.push(end);
-      try {
-        // Without the newline that ends it, which would become part of it.
-        writeFileSync(ownName, readFileSync(ownName, 'utf8').replace(/\n$/, ''));
-      } catch {
-        end(false);
-      }
+      const barrier = { sinceMs: monotonicMs(), end };
+      const mark = (): void => {
+        try {
+          // Without the newline that ends it, which would become part of it.
+          writeFileSync(ownName, readFileSync(ownName, 'utf8').replace(/\n$/, ''));
+        } catch {
+          end(false);
+        }
+      };
+      const stop = awaitMark({ progress: () => this.#messages, again: mark, giveUp: () => end(false) });
+      this.#barriers.add(barrier);
+      mark();
     });
   }
 
   close(): void {
-    for (const end of this.#barriers) end(false);
+    for (const { end } of this.#barriers) end(false);
     this.#order(ignore);
     this.#socket.close();
   }
@@ -113,9 +116,14 @@ export class ProcessEvents {
       // A step back is no loss: numbers may come out of order when the kernel changes processors in between.
       if (lost > 0 && lost < 0x80000000) this.#options.onLost(lost);
       const { event } = message;
-      if (event?.kind === 'name' && event.pid === process.pid) this.#barriers.shift()?.(true);
+      if (event?.kind === 'name' && event.pid === process.pid) this.#pass(event.atMs);
       if (event !== undefined) this.#options.onEvent(event);
     }
+  }
+
+  /** A mark that is lost is made up for by the next one: by its time it is known what it came after. */
+  #pass(atMs: number): void {
+    for (const { sinceMs, end } of this.#barriers) if (sinceMs <= atMs) end(true);
   }
 }
 
