@@ -1,6 +1,7 @@
 export * from './clock.ts';
 export * from './errors.ts';
 export * from './escape.ts';
+export * from './fifo.ts';
 export * from './flock.ts';
 export * from './kernel-log.ts';
 export * from './lock.ts';

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import { kernelTest } from '../e2e/support/kernel-tier.ts';
 import { makeScratchNamespace } from '../e2e/support/scratch-namespace.ts';
 import { inNetworkNamespace, loadOverrunGuard } from './index.ts';
+import { openNetlinkSocket } from './netlink-socket.ts';
 
 const route = 0;
 const linkGroup = 1;
@@ -13,15 +13,7 @@ kernelTest('loadOverrunGuard() opens a socket that goes on when the kernel had n
   const errors: Error[] = [];
   let messages = 0;
   const socket = await inNetworkNamespace(`/proc/${scratch.pid}/ns/net`, () =>
-    guard(
-      () =>
-        new RawNetlinkSocket(route, {
-          messagePeeking: false,
-          msgBufferSize: 4096,
-          recvBufferSize: 4096,
-          sendBufferSize: 4096,
-        }),
-    ),
+    guard(() => openNetlinkSocket(route, { datagramBytes: 4096, bufferBytes: 4096 })),
   );
   try {
     socket.on('message', () => {

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { programText, remainingLines, runInSandbox } from './evidence-sandbox.ts';
+import { programText, remainingLines, runInSandbox } from './sandbox.ts';
 
 /** What a flood of refused packets came to. Rates are packets a second. */
 export type Flood = {

@@ -1,7 +1,7 @@
 import { watch } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Carrier, programText, type Running, remainingLines, runInSandbox } from './evidence-sandbox.ts';
+import { type Carrier, programText, type Running, remainingLines, runInSandbox } from './sandbox.ts';
 import { quantile, summarize } from './summary.ts';
 
 /** How long events took, in milliseconds: from before the refused connect to when its line stood in the host's file. */

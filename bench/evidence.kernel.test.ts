@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { run } from '../base/index.ts';
 import { readFlood } from './evidence-flood.ts';
-import { programText } from './evidence-sandbox.ts';
+import { programText } from './sandbox.ts';
 import { quantile } from './summary.ts';
 
 test('quantile() is the least number that the fraction of all does not exceed', (t) => {

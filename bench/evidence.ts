@@ -4,8 +4,8 @@ import type { Benchmark, Measured } from './benchmark.ts';
 import { type CommonLayout, inCommonLayout } from './evidence-common.ts';
 import { type Flood, measureFlood, readFlood } from './evidence-flood.ts';
 import { type Latency, measureLatency } from './evidence-latency.ts';
-import { programText, remainingLines, runInSandbox } from './evidence-sandbox.ts';
 import { describeMachine } from './machine.ts';
+import { programText, remainingLines, runInSandbox } from './sandbox.ts';
 import { quantile, summarize } from './summary.ts';
 
 const attempts = { jail: 500, vm: 200 } as const;

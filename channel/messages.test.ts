@@ -75,6 +75,7 @@ const host: readonly HostMessage[] = [
     direct: [{ rule: 'ntp', protocol: 17, cidr: '192.0.2.10/32', ports: [123, 123] }],
     allowUnlogged: false,
     canaryMs: 30_000,
+    audit: true,
   },
   { kind: 'exec', exec: 1, argv: ['sh', '-c', 'a\nb'], env: { A: '1' }, workdir: null },
   { kind: 'signal', exec: 1, signal: 15 },

@@ -51,6 +51,8 @@ const hostShapes = {
     allowUnlogged: flag,
     /** How often the guest tries its fence with canaries. */
     canaryMs: integer(1000, 3_600_000),
+    /** Whether processes are looked for by the kernel's audit records. */
+    audit: flag,
   }),
   /** Start a command. The guest answers `started` or `refused`, and `exited` at the end. */
   exec: object({

@@ -102,6 +102,7 @@ async function begin(more: { readonly full?: boolean } = {}): Promise<HarnessAns
       tag,
       allowUnlogged: false,
       canaryMs: 1000,
+      audit: true,
     },
   });
 }

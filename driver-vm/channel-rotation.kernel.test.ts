@@ -86,6 +86,7 @@ async function begin(maxBytes: number): Promise<Connection> {
       tag: 'abcdefghijklmnop',
       allowUnlogged: false,
       canaryMs: 3_600_000,
+      audit: true,
     },
   });
   const guest = connect(join(sockets, 'channel'));

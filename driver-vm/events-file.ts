@@ -13,16 +13,10 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoOf, loadFlock, messageOf, TapwardenError } from '../base/index.ts';
-import {
-  applyRetention,
-  isRotationDue,
-  makeLogFolder,
-  type PreparedLog,
-  prepareLog,
-  putInPlace,
-  type Rotation,
-  unwritable,
-} from '../ocsf/index.ts';
+// Not through the index: the table of the schema, which takes a tenth of a start, is for those who make events.
+import { makeLogFolder, type PreparedLog, prepareLog } from '../ocsf/log/prepare.ts';
+import { applyRetention, isRotationDue, putInPlace, type Rotation } from '../ocsf/log/rotation.ts';
+import { unwritable } from '../ocsf/log/unwritable.ts';
 
 /** When the log of a run is rotated, and what is kept: 4 GiB and what was not rotated yet. */
 export const defaultRotation: Rotation = { maxBytes: 256 * 1024 * 1024, retention: { files: 16 } };

@@ -43,6 +43,8 @@ type CommonOptions = {
   readonly allowUnlogged: boolean;
   /** How often the guest tries its fence, in milliseconds, 1000 to 3,600,000. @default {@link defaultCanaryMs} */
   readonly canaryMs?: number;
+  /** Whether the kernel's audit records may be used: the guest's own kernel, in a jail the host's. @default true */
+  readonly audit?: boolean;
   readonly onProgress?: (line: string) => void;
   /** Takes what a person should know and what does not keep the sandbox from starting. */
   readonly onWarning?: (line: string) => void;
@@ -242,6 +244,7 @@ export class Sandbox {
         tag: options.tag,
         allowUnlogged: options.allowUnlogged,
         canaryMs: options.canaryMs ?? defaultCanaryMs,
+        audit: options.audit ?? true,
       },
     });
     this.#channel = channel;

@@ -1,7 +1,6 @@
 import { constants } from 'node:os';
-// The raw socket alone: the package's index loads much that is not needed, and this runs under emulation.
-import { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import { isTapwardenError, TapwardenError } from '../base/index.ts';
+import { netlinkProtocols, openNetlinkSocket, type RawNetlinkSocket } from '../base/netlink-socket.ts';
 import type { TableName } from './model.ts';
 import { encodeMessage, netlinkFlags, netlinkTypes, parseMessages } from './netlink-message.ts';
 import {
@@ -23,7 +22,6 @@ import {
   type RulesetPart,
 } from './ruleset-dump.ts';
 
-const netfilterProtocol = 12;
 /** The kernel fills a datagram of a dump up to 32 KiB, if the reader has room for it. */
 const datagramBytes = 65_536;
 const maxAttempts = 20;
@@ -55,12 +53,7 @@ export class NfnetlinkSocket {
   /** `bufferBytes` is the room for one datagram of the kernel, of which tests take a small one. @default 65536 */
   constructor(options: { readonly bufferBytes?: number } = {}) {
     this.#bufferBytes = options.bufferBytes ?? datagramBytes;
-    this.#socket = new RawNetlinkSocket(netfilterProtocol, {
-      messagePeeking: false,
-      msgBufferSize: this.#bufferBytes,
-      recvBufferSize: 4 * datagramBytes,
-      sendBufferSize: datagramBytes,
-    });
+    this.#socket = openNetlinkSocket(netlinkProtocols.netfilter, { datagramBytes: this.#bufferBytes });
     this.#socket.on('message', (datagram) => this.#receive(datagram));
     this.#socket.on('truncatedMessage', () => this.#fail(new Error('A datagram of the kernel was cut off')));
     this.#socket.on('error', (error) => this.#fail(error));

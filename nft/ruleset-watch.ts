@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import { messageOf } from '../base/index.ts';
+import { netlinkProtocols, openNetlinkSocket, type RawNetlinkSocket } from '../base/netlink-socket.ts';
 import { familyNames } from './family-names.ts';
 import type { TableName } from './model.ts';
 import { parseMessages } from './netlink-message.ts';
@@ -9,7 +9,6 @@ import type { TableHandle } from './nft.ts';
 import { type Difference, differencesOf, differenceText } from './ruleset-difference.ts';
 import type { RulesetPart } from './ruleset-dump.ts';
 
-const netfilterProtocol = 12;
 /** NFNLGRP_NFTABLES: every change, of whomever. Source: include/uapi/linux/netfilter/nfnetlink.h. */
 const changesGroup = 7;
 /** NFT_MSG_NEWGEN, the last message of a transaction. */
@@ -56,12 +55,7 @@ export class RulesetChanges {
   onChange: () => void = () => undefined;
 
   constructor() {
-    this.#socket = new RawNetlinkSocket(netfilterProtocol, {
-      messagePeeking: false,
-      msgBufferSize: 65_536,
-      recvBufferSize: 262_144,
-      sendBufferSize: 4096,
-    });
+    this.#socket = openNetlinkSocket(netlinkProtocols.netfilter);
     this.#socket.addMembership(changesGroup);
     this.#socket.on('message', (datagram) => {
       if (parseMessages(datagram).some(({ type }) => type === newGeneration)) this.onChange();

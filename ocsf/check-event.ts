@@ -1,4 +1,4 @@
-import { isTapwardenError } from '../base/index.ts';
+import { isTapwardenError, type TapwardenError } from '../base/index.ts';
 import { deviceOf, type EventContext, metadataOf } from './context.ts';
 import type { BaseEvent, EventBody, EventDraft, JsonObject, JsonValue } from './event.ts';
 import { finish, wellFormed } from './finish.ts';
@@ -26,6 +26,20 @@ const maxErrors = 16;
 export function checkEvent(body: EventBody<EventDraft>, context: EventContext, now: number): Checked {
   const { errors } = validateEvent(body, { warnings: false });
   return errors.length === 0 ? { body, errors } : { body: carry(body, errors, context, now), errors };
+}
+
+/**
+ * What goes into the log in place of an event that a builder refused to make, with EVENT_INVALID: the same Base Event, which
+ * carries what the event was to be made from.
+ */
+export function carryUnmade(
+  given: unknown,
+  error: TapwardenError,
+  context: EventContext,
+  now: number,
+): EventBody<BaseEvent> {
+  const path = String(error.details['where'] ?? error.details['path'] ?? '');
+  return carry(given, [{ path, rule: 'form', message: error.message }], context, now);
 }
 
 function carry(event: unknown, errors: readonly Problem[], context: EventContext, now: number): EventBody<BaseEvent> {

@@ -3,7 +3,7 @@ export { type AttackInput, attacksOf, attackVersion } from './attack.ts';
 export { buildEvent } from './build-event.ts';
 export { type CanaryLink, type CanaryMissedInput, canaryMissed } from './canary-missed.ts';
 export { type ClassName, captions, classNames } from './captions.ts';
-export { type Checked, checkEvent } from './check-event.ts';
+export { type Checked, carryUnmade, checkEvent } from './check-event.ts';
 export type { EventContext, Feature } from './context.ts';
 export { type AggregateReason, type DeniedAggregateInput, deniedAggregate } from './denied-aggregate.ts';
 export { deniedPacket } from './denied-packet.ts';

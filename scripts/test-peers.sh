@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Installs the receivers that tests of the kernel tier ship events to: real programs from Debian's packages. Tests start
-# them on loopback and in temporary folders; the services that the packages bring are neither started nor enabled.
+# Installs what tests of the kernel tier ship events to, and the audit daemon that others may run: real programs from
+# Debian's packages. Tests start them on loopback and in temporary folders; the services that the packages bring are
+# neither started nor enabled.
 # Where this is not Debian, or not root, nothing is done, and the tests say what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(nats-server nginx openssl rsyslog rsyslog-gnutls)
-services=(nats-server nginx rsyslog)
+packages=(auditd nats-server nginx openssl rsyslog rsyslog-gnutls)
+services=(auditd nats-server nginx rsyslog)
 policy=/usr/sbin/policy-rc.d
 
 main() {

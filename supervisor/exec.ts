@@ -5,7 +5,7 @@ import { constants as osConstants } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { escapeText, type Run, start, systemPath, TapwardenError } from '../base/index.ts';
+import { escapeText, loadMakeFifo, start, systemPath, TapwardenError } from '../base/index.ts';
 import { workloadUser } from '../init/contract.ts';
 import { execIds } from './attribution/exec-ids.ts';
 import { inWorkloadNamespace } from './fence-loader.ts';
@@ -58,14 +58,14 @@ const closeFd = promisify(close);
  * @throws COMMAND_NOT_EXECUTABLE when it is there and cannot be run
  * @throws GUEST_SETUP_FAILED when the sandbox around it cannot be built
  */
-export async function startExec(run: Run, spec: ExecSpec): Promise<Exec> {
+export async function startExec(spec: ExecSpec): Promise<Exec> {
   const workdir = await prepareWorkdir(spec.workdir);
   const command = await lookUp(spec, workdir);
   const cgroup = execCgroup(spec.exec);
   const folder = join(workloadPaths.execs, String(spec.exec));
   // The first cgroups are made at boot; that a number is used once, the folder shows.
   await Promise.all([mkdir(cgroup, { recursive: true }), mkdir(folder, { mode: 0o700 })]);
-  const pipes = await makePipes(run, folder);
+  const pipes = await makePipes(folder);
   const filter = join(folder, 'seccomp');
   await writeFile(filter, seccompFilter());
   const filterFile = await open(filter, 'r');
@@ -179,13 +179,14 @@ type Pipes = {
 };
 
 /** Three named pipes, each opened at both ends, then unlinked with their folder at the end of the exec. */
-async function makePipes(run: Run, folder: string): Promise<Pipes> {
+async function makePipes(folder: string): Promise<Pipes> {
   const [input, output, error] = ['stdin', 'stdout', 'stderr'].map((name) => join(folder, name)) as [
     string,
     string,
     string,
   ];
-  await run(['mkfifo', '-m', '0600', input, output, error]);
+  const makeFifo = await loadMakeFifo();
+  for (const path of [input, output, error]) makeFifo(path, 0o600);
   // Programs open /dev/stdout by its path, which takes the right to the pipe itself.
   await Promise.all(
     [input, output, error].map(async (path) => await chown(path, place.workload.uid, place.workload.gid)),

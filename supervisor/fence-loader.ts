@@ -55,7 +55,18 @@ export const logSwitch = '/proc/sys/net/netfilter/nf_log_all_netns';
 export async function loadFence(run: Run, options: FenceOptions): Promise<LoadedFence> {
   const { direct, place = ownPlace } = options;
   if (direct.length > 0) await allowForwarding(run, direct);
-  await applyRuleset({ run }, guestRuleset(direct, place.uplink)).catch((error) => explain(run, error));
+  // Two namespaces, which do not wait for each other: nft waits for the kernel longer than it works.
+  const [own, fence] = await Promise.allSettled([
+    applyRuleset({ run }, guestRuleset(direct, place.uplink)).catch((error) => explain(run, error)),
+    loadWorkloadFence(run, options),
+  ]);
+  if (own.status === 'rejected') throw own.reason;
+  if (fence.status === 'rejected') throw fence.reason;
+  return fence.value;
+}
+
+async function loadWorkloadFence(run: Run, options: FenceOptions): Promise<LoadedFence> {
+  const { place = ownPlace } = options;
   // The switch is in the kernel's first network namespace alone, where a jail's driver has seen to it.
   const log = place.jail?.logging ?? (await readFile(logSwitch, 'utf8').catch(() => '0')).trim() === '1';
   if (!log) checkUnlogged(options, `${logSwitch} is not 1`);

@@ -1,6 +1,7 @@
 import { messageOf } from '../base/index.ts';
 import type { DeniedPacketFact } from '../channel/index.ts';
 import type { Attribution } from './attribution/attribution.ts';
+import { auditLockFile } from './attribution/audit-lock.ts';
 import type { AuditLoss } from './attribution/audit-trail.ts';
 import { execIds } from './attribution/exec-ids.ts';
 import { LogMarker } from './attribution/log-marker.ts';
@@ -15,6 +16,8 @@ import type { ProcessEnd } from './process-accounting.ts';
  * alone. The driver, who started us, stands there; process 1 of a machine may be closed to root too.
  */
 const machineNamespace = `/proc/${process.ppid}/ns/net`;
+/** This process's own `/run` is none that others see. */
+const auditLock = `/proc/${process.ppid}/root${auditLockFile}`;
 
 /** Puts into each fact of a refused packet who sent it, before it is told. */
 export class PacketOrigins {
@@ -32,20 +35,24 @@ export class PacketOrigins {
   }
 
   /**
-   * Begins to watch; what starts afterwards is seen. Never fails: without it packets are told of with no origin.
+   * Begins to watch; what starts afterwards is seen. Never fails: without it packets are told of with no origin. `audit`
+   * says whether the kernel's audit system may be used.
    *
    * Native modules are loaded here and not with the supervisor, beside the rest of the guest's preparation.
    */
-  async open(): Promise<void> {
+  async open(audit: boolean): Promise<void> {
     try {
       const { openAttribution } = await import('./attribution/attribution.ts');
       this.#attribution = await openAttribution({
         ids: execIds,
         hidesStarters: true,
+        audit,
         namespace: workloadNamespacePath,
         mark: async () => await this.#marker.write(),
         // A guest's kernel keeps accounts of processes, which tell as much.
-        ...(place.jail === undefined ? {} : { machineNamespace, onProcess: (event) => this.#ends.take(event) }),
+        ...(place.jail === undefined
+          ? {}
+          : { machineNamespace, auditLock, onProcess: (event) => this.#ends.take(event) }),
       });
     } catch (error) {
       process.stderr.write(`tapwarden-supervisor: packets are not attributed: ${messageOf(error)}\n`);

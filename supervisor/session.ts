@@ -117,7 +117,7 @@ export class Session {
       onFact: (fact) => (fact.kind === 'denied-packet' ? this.#packet(fact) : this.#fact(fact)),
     });
     this.#monitor = monitor;
-    this.#watching = origins.open();
+    this.#watching = origins.open(message.audit);
     await (this.#prepared ?? prepareWorkload(run, message.time));
     const fence = await loadFence(run, { tag, direct, allowUnlogged, execs: guestExecMarks });
     const account = new FenceAccount({
@@ -162,7 +162,7 @@ export class Session {
     try {
       await Promise.all([this.#watch, this.#watching]);
       if (this.#marks) await this.#mark(number);
-      exec = await startExec(run, { ...message, exec: number, env: workloadEnvironment(message.env) });
+      exec = await startExec({ ...message, exec: number, env: workloadEnvironment(message.env) });
     } catch (error) {
       await this.#send({ kind: 'refused', exec: number, ...refusal(error) });
       return;

@@ -108,6 +108,12 @@ echo "$LINKS" | "$IP" -batch -
   },
 };
 
+/**
+ * What all of the workload weighs where it and the supervisor want the same processor; each thread of the supervisor weighs
+ * 100. A workload that keeps all processors busy must not keep its record from being read. Source: cgroup-v2, cpu.weight.
+ */
+const workloadWeight = 20;
+
 /** In a jail the memory is what the host's cgroup has for the sandbox, and root may lack the right to be spared. */
 function makeCgroup(): void {
   const { cgroup } = workloadPaths;
@@ -117,7 +123,11 @@ function makeCgroup(): void {
   }
   const memoryMiB = place.jail?.memoryMiB;
   const total = memoryMiB ?? Math.floor(totalmem() / 1_048_576);
-  const limits = { 'memory.max': (total - reservedMiB) * 1_048_576, 'pids.max': maxProcesses };
+  const limits = {
+    'memory.max': (total - reservedMiB) * 1_048_576,
+    'pids.max': maxProcesses,
+    'cpu.weight': workloadWeight,
+  };
   for (const [name, limit] of Object.entries(limits)) {
     if (existsSync(`${cgroup}/${name}`)) writeFileSync(`${cgroup}/${name}`, String(limit));
   }

@@ -52,6 +52,7 @@ The record
   --allow-unlogged      go on where the kernel cannot log: attempts are then refused unseen
   --canary SECONDS      how often the fence is tried by packets that it must refuse, log and tell of, 1 to 3600
                         (default: 30)
+  --no-audit            leave the kernel's audit system alone, in a jail the host's: of most packets no process is named
   --quiet               no progress and no summary on standard error
 
 Exit status: that of COMMAND; 128+n when signal n ended it; 124 on timeout; 125 when tapwarden failed; 126 when COMMAND
@@ -115,6 +116,7 @@ async function runToEnd(
       fsync: options.fsync,
       allowUnlogged: options.allowUnlogged,
       canaryMs: options.canarySeconds * 1000,
+      audit: options.audit,
       onProgress: (line) => progress.step(line),
       onWarning: (line) => progress.say(line),
     });

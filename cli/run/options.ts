@@ -24,6 +24,7 @@ export type RunOptions = {
   readonly fsync: FsyncPolicy;
   readonly resultFile: string | undefined;
   readonly allowUnlogged: boolean;
+  readonly audit: boolean;
   readonly canarySeconds: number;
   readonly quiet: boolean;
 };
@@ -53,6 +54,7 @@ export function readRunOptions(context: Context, args: readonly string[]): RunOp
     fsync: { type: 'string' },
     result: { type: 'string' },
     'allow-unlogged': { type: 'boolean' },
+    'no-audit': { type: 'boolean' },
     canary: { type: 'string' },
     quiet: { type: 'boolean' },
   });
@@ -85,6 +87,7 @@ export function readRunOptions(context: Context, args: readonly string[]): RunOp
     fsync: readWord('run', '--fsync', values.fsync, ['always', 'interval', 'never']) ?? 'interval',
     resultFile: values.result,
     allowUnlogged: values['allow-unlogged'] ?? false,
+    audit: !(values['no-audit'] ?? false),
     canarySeconds: readNumber('run', '--canary', values.canary, { min: 1, max: 3600, unit: 'seconds' }) ?? 30,
     quiet: values.quiet ?? false,
   };

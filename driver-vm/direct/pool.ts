@@ -34,9 +34,10 @@ export type UsedRange = { readonly range: AddressRange; readonly by: string };
  * @throws USAGE_INVALID when one of them is not a network of its family that can be given to links
  */
 export function poolOf(env: Readonly<Record<string, string | undefined>>): Pool {
+  const { TAPWARDEN_POOL4: cidr4, TAPWARDEN_POOL6: cidr6 } = env;
   return {
-    cidr4: checkedPool('TAPWARDEN_POOL4', env['TAPWARDEN_POOL4'] ?? defaultPool.cidr4, 32),
-    cidr6: checkedPool('TAPWARDEN_POOL6', env['TAPWARDEN_POOL6'] ?? defaultPool.cidr6, 128),
+    cidr4: cidr4 === undefined ? defaultPool.cidr4 : checkedPool('TAPWARDEN_POOL4', cidr4, 32),
+    cidr6: cidr6 === undefined ? defaultPool.cidr6 : checkedPool('TAPWARDEN_POOL6', cidr6, 128),
   };
 }
 

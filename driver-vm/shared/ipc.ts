@@ -40,6 +40,8 @@ export type ChannelConfig = {
   readonly allowUnlogged: boolean;
   /** How often the guest is to try its fence, in milliseconds. */
   readonly canaryMs: number;
+  /** Whether the guest may use its kernel's audit system. */
+  readonly audit: boolean;
 };
 
 /** What to run in the guest. */

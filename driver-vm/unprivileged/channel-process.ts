@@ -242,6 +242,7 @@ export class ChannelProcess {
       direct: config.direct,
       allowUnlogged: config.allowUnlogged,
       canaryMs: config.canaryMs,
+      audit: config.audit,
     });
   }
 

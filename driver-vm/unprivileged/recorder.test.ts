@@ -242,7 +242,7 @@ test('Recorder has a bounded budget unless it is told of another', (t) => {
   t.deepEqual(defaultBudget, { perSecond: 5000, atOnce: 50_000 });
 });
 
-test('Recorder passes over facts that cannot be events, and their packets are in the counters', (t) => {
+test('Recorder makes of facts that cannot be events others that carry them, and their packets are in the counters', (t) => {
   const { recorder, events } = recording();
   recorder.launched(exec, 1);
   const bad: readonly Fact[] = [
@@ -253,10 +253,16 @@ test('Recorder passes over facts that cannot be events, and their packets are in
     { kind: 'gap', missing: 1, first: 9, last: 3 },
   ];
   for (const fact of bad) t.notThrows(() => recorder.fact(fact));
-  t.is(events.length, 1);
+  t.is(events.length, 1 + bad.length);
+  for (const event of events.slice(1)) t.is(event.activity_name, 'event-invalid');
+  if (schemaAvailable() === undefined) t.deepEqual(problems(events), []);
+  else if (process.env['REQUIRE'] !== undefined) t.fail(schemaAvailable());
   recorder.counts(counted({ deniedTcp: 3 }));
-  const { denied, deniedRequests, lost } = recorder.stopped('end', false, {});
-  t.deepEqual({ denied, deniedRequests, lost }, { denied: 3, deniedRequests: 0, lost: 3 });
+  const { denied, deniedRequests, lost, invalid } = recorder.stopped('end', false, {});
+  t.deepEqual(
+    { denied, deniedRequests, lost, invalid },
+    { denied: 3, deniedRequests: 0, lost: 3, invalid: bad.length },
+  );
 });
 
 test('Recorder makes valid events of hostile text, and findings of none', (t) => {

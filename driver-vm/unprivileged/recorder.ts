@@ -5,6 +5,7 @@ import {
   type CanaryLink,
   type CanaryMissedInput,
   canaryMissed,
+  carryUnmade,
   checkEvent,
   connectAllowed,
   connectDenied,
@@ -150,6 +151,8 @@ export class Recorder {
       this.#fact(fact);
     } catch (error) {
       if (!isTapwardenError(error, 'EVENT_INVALID')) throw error;
+      this.#invalid += 1;
+      this.#options.log.append(carryUnmade(fact, error, this.#context, this.#options.now()));
     }
   }
 

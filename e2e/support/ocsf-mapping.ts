@@ -217,11 +217,11 @@ export const mappedEvents: readonly MappedEvent[] = [
   },
   {
     code: 'event-invalid',
-    when: 'An event was not valid OCSF when it was about to be written, which is a mistake of ours. It is neither lost nor passed off as valid: this one carries it.',
+    when: 'An event was not valid OCSF when it was about to be written, which is a mistake of ours, or none could be made of what the guest told. It is neither lost nor passed off as valid: this one carries it.',
     sample: 'event-invalid',
     fields: {
       'unmapped.invalid.*': 'how many errors there are, and the first of them, each with its path and rule',
-      'unmapped.event.*': 'the event, cut to a bounded size',
+      'unmapped.event.*': 'the event, or what it was to be made from, cut to a bounded size',
     },
   },
   {

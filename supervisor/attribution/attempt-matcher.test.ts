@@ -106,6 +106,25 @@ test('AttemptMatcher: a call without a destination may be that of any datagram o
   t.deepEqual(decideAll(both, [line(15, datagram), line(16, { ...datagram, port: 81 })]), ['5 named', '6 unnamed']);
 });
 
+test('AttemptMatcher: a call on a connected socket is first that of whoever connected to there', (t) => {
+  const to = (port: number) => ({ address: '192.0.2.1', port });
+  const knowing = (pid: number, ...ports: readonly number[]): Attempt => ({
+    ...unnamed(pid, 10, 20),
+    peers: ports.map(to),
+  });
+  const lines = [line(15, { ...datagram, port: 80 }), line(15, { ...datagram, port: 81 })];
+  t.deepEqual(decideAll([unnamed(5, 10, 20), unnamed(6, 10, 20)], lines), ['several', 'several']);
+  t.deepEqual(decideAll([knowing(5, 80), knowing(6, 81)], lines), ['5 unnamed', '6 unnamed']);
+  t.deepEqual(decideAll([knowing(5, 80), unnamed(6, 10, 20)], lines), ['several', 'several'], 'of one it is not known');
+  t.deepEqual(decideAll([knowing(5, 80, 81), knowing(6, 80, 81)], lines), ['several', 'several']);
+  // Whose line is withheld: the one that is there may be of either.
+  t.deepEqual(decideAll([knowing(5, 80), unnamed(6, 10, 20)], lines.slice(0, 1)), ['several']);
+  t.deepEqual(decideAll([knowing(5, 80), knowing(6, 82)], lines.slice(0, 1)), ['5 unnamed']);
+  // It may have a socket that came to it by another way.
+  t.deepEqual(decideAll([knowing(5, 79)], lines.slice(0, 1)), ['5 unnamed']);
+  t.deepEqual(decideAll([attempt(5, 10, 20, sending), knowing(6, 81)], lines.slice(0, 1)), ['5 named']);
+});
+
 test('AttemptMatcher: a record of another exec counts last, and is said to be foreign', (t) => {
   t.deepEqual(decideAll([attempt(5, 10, 20, { exec: 2 })], [line(15)]), ['5 foreign']);
   t.deepEqual(decideAll([attempt(5, 10, 20, { exec: 2 }), attempt(6, 10, 20)], [line(15)]), ['6 named']);
@@ -141,7 +160,8 @@ test('AttemptMatcher: is never wrong, whatever happens at once, is withheld or i
       const one = { ...attempt(pid * 10 + exec, begun - below(4), endMs + below(40), sending), exec };
       if (random() < 0.3) {
         const { destination: _, ...rest } = one;
-        matcher.addAttempt(rest);
+        const peers = [port, 80 + below(3)].map((each) => ({ address: '192.0.2.1', port: each }));
+        matcher.addAttempt(random() < 0.5 ? rest : { ...rest, peers });
       } else matcher.addAttempt({ ...one, destination: { address: '192.0.2.1', port } });
       // A line in five is withheld by the fence's limit, a mark in ten is missing.
       if (random() < 0.2) continue;

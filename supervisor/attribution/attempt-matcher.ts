@@ -13,6 +13,8 @@ export type Attempt = Span & {
   readonly exit: number;
   /** Absent where the call names none. */
   readonly destination?: SocketAddress;
+  /** Where the process has, or may have by inheritance, sockets that were connected to; absent where that is not known. */
+  readonly peers?: readonly SocketAddress[] | undefined;
 };
 
 /** A refused packet: when it was logged, and where it was going to. */
@@ -94,6 +96,11 @@ export class AttemptMatcher<A extends Attempt> {
     if (verdict.kind === 'one') (logged as Line<A>).settled = verdict.attempt;
   }
 
+  /** Whether there is a record of late that names a packet's destination. */
+  isNamed({ address, port }: LoggedAttempt): boolean {
+    return this.#named.has(keyOf(address, port));
+  }
+
   /** Whether other processes than that of `attempt` have tried the destination of a packet of late. */
   isContested({ address, port }: LoggedAttempt, attempt: A): boolean {
     const all = this.#named.get(keyOf(address, port))?.since(Number.NEGATIVE_INFINITY) ?? [];
@@ -139,7 +146,7 @@ export class AttemptMatcher<A extends Attempt> {
       (attempt) => (foreign || isOwn(attempt)) && canBe(line, attempt),
     );
     const unnamed = this.#unnamed.since(since).filter((attempt) => isOwn(attempt) && canBe(line, attempt));
-    return settledAmong(line, [...named, ...unnamed]);
+    return settledAmong(line, likelyAmong(line, [...named, ...unnamed]));
   }
 
   /**
@@ -191,14 +198,15 @@ function keysOf(address: string, port: number | undefined): readonly string[] {
 /** Whether a record can be that of a packet, by protocol, destination and time. */
 function canBe(line: LoggedAttempt, attempt: Attempt): boolean {
   const { destination } = attempt;
-  if (destination !== undefined) {
-    if (destination.address !== line.address) return false;
-    if (line.port !== undefined && destination.port !== line.port) return false;
-  }
+  if (destination !== undefined && !isTo(line, destination)) return false;
   if (attempt.fromMs > line.toMs) return false;
   // SCTP asks again by itself, long after the call.
   if (attempt.toMs < line.fromMs && line.protocol !== sctp) return false;
   return sendsPacket(line.protocol, attempt);
+}
+
+function isTo(line: LoggedAttempt, { address, port }: SocketAddress): boolean {
+  return address === line.address && (line.port === undefined || port === line.port);
 }
 
 const tcp = 6;
@@ -213,6 +221,16 @@ function sendsPacket(protocol: number, { kind, exit, destination }: Attempt): bo
   if (protocol === sctp || protocol === dccp) return !sendNothing.has(exit);
   // What the fence refuses fails with this. Any other error of a datagram is of the one before it.
   return kind !== 'connect' && exit === notPermitted;
+}
+
+/**
+ * Where some records are of processes that had the packet's destination, others are not those of processes that are known
+ * to have had connected sockets, and to other destinations.
+ */
+function likelyAmong<A extends Attempt>(line: LoggedAttempt, attempts: readonly A[]): readonly A[] {
+  const hasIt = ({ destination, peers }: A): boolean =>
+    destination !== undefined || (peers?.some((peer) => isTo(line, peer)) ?? false);
+  return attempts.some(hasIt) ? attempts.filter((attempt) => attempt.peers === undefined || hasIt(attempt)) : attempts;
 }
 
 /** What a packet was given once stays its own. */

@@ -146,6 +146,22 @@ auditTest('several processes to one destination at once: each is right, or said 
   t.log(told.map(({ origin }) => origin.process?.pid ?? `${origin.reason}: ${origin.candidates.length}`).join(', '));
 });
 
+auditTest(
+  'processes that write to connected sockets at once: where each is connected to tells them apart',
+  async (t) => {
+    const ports = Array.from({ length: 6 }, (_, index) => 23_000 + index);
+    const goals = new Map(ports.map((source) => [source, freshPort()]));
+    const argv = (source: number) => attempt('write', target, goals.get(source) ?? 0, source, 'wait');
+    const truth = await atOnce(ports.map((source) => ({ exec: 1, argv: argv(source) })));
+    for (const source of ports) {
+      const [one, ...more] = await toldOf(target, goals.get(source) ?? 0);
+      t.is(more.length, 0);
+      t.is(one?.origin.process?.pid, truth.get(source));
+      isCase(t, one?.origin, 'connected');
+    }
+  },
+);
+
 auditTest('several execs to one destination at once: the mark tells them apart', async (t) => {
   const to = freshPort();
   const argv = (source: number) => attempt('sendto', target, to, source, 'wait');

@@ -34,13 +34,19 @@ export type AuditAttempt = Caller & {
   readonly destination?: SocketAddress;
 };
 
+/** A socket that was connected: of datagrams, nothing was sent by that. */
+export type AuditConnection = Caller & { readonly kind: 'connected'; readonly destination: SocketAddress };
+
 /** A program that was started, with its arguments as the kernel copied them. */
 export type AuditExecution = Caller & { readonly kind: 'execute'; readonly arguments: readonly string[] };
+
+/** What is read of the records of one system call. */
+export type AuditEvent = AuditAttempt | AuditConnection | AuditExecution;
 
 const maxArguments = 256;
 
 /** Makes one of the records of a system call; `undefined` where they tell of nothing that matters here, or not enough. */
-export function readAuditEvent(records: readonly AuditRecord[]): AuditAttempt | AuditExecution | undefined {
+export function readAuditEvent(records: readonly AuditRecord[]): AuditEvent | undefined {
   const call = records.find(({ type }) => type === auditTypes.syscall);
   if (call === undefined) return undefined;
   const { fields } = call;
@@ -65,10 +71,12 @@ export function readAuditEvent(records: readonly AuditRecord[]): AuditAttempt | 
     name: readAuditText(fields.get('comm')),
   };
   if (kind === 'execute') return exit < 0 ? undefined : { ...caller, kind, arguments: readExecution(records) };
-  // Setting a session id leaves a record of its own, of a write that succeeded.
-  if (exit >= 0) return undefined;
   const address = records.find(({ type }) => type === auditTypes.socketAddress);
   const destination = parseSocketAddress(address?.fields.get('saddr'));
+  if (exit >= 0) {
+    // Setting a session id leaves a record of its own, of a write that succeeded.
+    return kind === 'connect' && destination !== undefined ? { ...caller, kind: 'connected', destination } : undefined;
+  }
   if (destination !== undefined) return { ...caller, kind, exit, destination };
   // An address of another family, as that of a local socket, is no way out.
   return address === undefined && kind !== 'connect' ? { ...caller, kind, exit } : undefined;

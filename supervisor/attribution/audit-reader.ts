@@ -1,16 +1,14 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { RawNetlinkSocket } from 'netlink/dist/raw.js';
+import { netlinkProtocols, openNetlinkSocket, type RawNetlinkSocket } from '../../base/netlink-socket.ts';
 import { parseMessages } from '../../nft/netlink-message.ts';
-import { type AuditAttempt, type AuditExecution, readAuditEvent } from './audit-event.ts';
+import { type AuditEvent, readAuditEvent } from './audit-event.ts';
 import { type AuditRecord, auditTypes, parseAuditRecord } from './audit-record.ts';
 import { SerialGaps } from './serial-gaps.ts';
 
-const auditProtocol = 9;
 /** AUDIT_NLGRP_READLOG: the records, as auditd gets them. */
 const readLogGroup = 1;
-const datagramBytes = 65_536;
+/** A record is at most 8970 bytes (MAX_AUDIT_MESSAGE_LENGTH). Room is cleared for each datagram anew, so more of it takes time. */
+const datagramBytes = 9216;
 const bufferBytes = 16 * 1024 * 1024;
-const bufferLimit = '/proc/sys/net/core/rmem_max';
 /** Events whose last record has not come. */
 const maxOpen = 4096;
 /** Messages in a second beyond which the reader rests for a while: a workload that floods must not have all our time. */
@@ -19,7 +17,7 @@ const restMs = 1000;
 
 /** What an {@link AuditReader} tells of. */
 export type AuditReaderEvents = {
-  readonly onEvent: (event: AuditAttempt | AuditExecution) => void;
+  readonly onEvent: (event: AuditEvent) => void;
   /** A record of a change of the audit system, as `op=remove_rule key="…"`. */
   readonly onChange: (record: AuditRecord) => void;
   /** The text of a record that a program wrote. */
@@ -32,7 +30,7 @@ export type AuditReaderEvents = {
  * Reads the kernel's audit records, beside the auditd if there is one. It changes nothing.
  *
  * Records come in a queue of the kernel as long as it has room: 16 MiB were enough for 60,000 refused connections in
- * three seconds. Socket buffers are capped by a setting, which is raised for the moment in which the socket is opened.
+ * three seconds.
  */
 export class AuditReader {
   readonly #socket: RawNetlinkSocket;
@@ -42,21 +40,13 @@ export class AuditReader {
   readonly #now: () => number;
   #second = { sinceMs: 0, messages: 0 };
   #rest: NodeJS.Timeout | undefined;
+  #messages = 0;
 
   /** `now` gives milliseconds of a clock that does not go back. */
   constructor(events: AuditReaderEvents, now: () => number) {
     this.#events = events;
     this.#now = now;
-    this.#socket = withBufferLimit(
-      bufferBytes,
-      () =>
-        new RawNetlinkSocket(auditProtocol, {
-          messagePeeking: false,
-          msgBufferSize: datagramBytes,
-          recvBufferSize: bufferBytes,
-          sendBufferSize: datagramBytes,
-        }),
-    );
+    this.#socket = openNetlinkSocket(netlinkProtocols.audit, { datagramBytes, bufferBytes });
     this.#socket.on('message', (datagram) => this.#receive(datagram));
     this.#socket.on('truncatedMessage', () => events.onOverrun());
     // ENOBUFS: the queue was full once. The socket goes on.
@@ -74,6 +64,11 @@ export class AuditReader {
     return this.#gaps.takeLost(this.#now(), final);
   }
 
+  /** So many messages have been read. */
+  get messages(): number {
+    return this.#messages;
+  }
+
   /** Whether it rests, because too many records came. */
   get isResting(): boolean {
     return this.#rest !== undefined;
@@ -85,6 +80,7 @@ export class AuditReader {
   }
 
   #receive(datagram: Buffer): void {
+    this.#messages += 1;
     this.#restIfFlooded();
     for (const { type, payload } of parseMessages(datagram)) {
       const record = parseAuditRecord(type, payload.toString('latin1'));
@@ -122,22 +118,5 @@ export class AuditReader {
     else this.#open.set(record.serial, [record]);
     // Events of one record have no end.
     if (this.#open.size > maxOpen) this.#open.delete(this.#open.keys().next().value ?? 0);
-  }
-}
-
-/** Runs `body` while sockets may have a buffer of that many bytes. Where the setting cannot be changed, it stays. */
-function withBufferLimit<T>(bytes: number, body: () => T): T {
-  let found: string | undefined;
-  try {
-    found = readFileSync(bufferLimit, 'utf8');
-    if (Number(found) < bytes) writeFileSync(bufferLimit, String(bytes));
-    else found = undefined;
-  } catch {
-    found = undefined;
-  }
-  try {
-    return body();
-  } finally {
-    if (found !== undefined) writeFileSync(bufferLimit, found);
   }
 }

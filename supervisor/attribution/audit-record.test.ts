@@ -80,8 +80,10 @@ test('readAuditEvent: each call by number and architecture, and what is no attem
   t.is(kindOf('arch=c00000b7'), undefined, 'another machine');
   t.is(kindOf('exit=5'), undefined, 'it succeeded');
   t.is(kindOf('syscall=42'), undefined, 'a connect names its destination');
+  t.is(kindOf('syscall=42 exit=0', [address]), 'connected');
   const local = record('socketAddress', 'audit(1795659902.997:17): saddr=01002F72756E2F782E736F636B00');
   t.is(kindOf('', [local]), undefined, 'to a local socket');
+  t.is(kindOf('syscall=42 exit=0', [local]), undefined, 'to a local socket');
   t.is(readAuditEvent([address]), undefined);
   t.is(readAuditEvent([call('arch=c000003e syscall=44 exit=-1 pid=5')]), undefined, 'too little');
 });

@@ -38,12 +38,16 @@ export type SocketAddress = { readonly address: string; readonly port: number };
 
 const header = /^audit\((\d{1,12})\.(\d{3}):(\d{1,10})\): ?/;
 
-/** Parses the text of a record; `undefined` when it is none. */
+const { syscall, configChange, socketAddress, execArguments, user } = auditTypes;
+const typesWithFields: ReadonlySet<number> = new Set([syscall, configChange, socketAddress, execArguments, user]);
+
+/** Parses the text of a record; `undefined` when it is none. Of types of which nothing else is needed it reads the number. */
 export function parseAuditRecord(type: number, text: string): AuditRecord | undefined {
   const match = header.exec(text);
   if (match === null) return undefined;
   const fields = new Map<string, string>();
-  for (const part of text.slice(match[0].length).split(' ')) {
+  const parts = typesWithFields.has(type) ? text.slice(match[0].length).split(' ') : [];
+  for (const part of parts) {
     const at = part.indexOf('=');
     if (at > 0) fields.set(part.slice(0, at), part.slice(at + 1).replace(/\0+$/, ''));
   }

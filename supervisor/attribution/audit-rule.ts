@@ -30,7 +30,7 @@ type Field = {
 };
 
 /**
- * The rules that record what the processes of `ids` try: each connect and send that fails, each write that a fence
+ * The rules that record what the processes of `ids` try: each connect, each send that fails, each write that a fence
  * refuses (EPERM, which nothing else gives a write), and each program that is started. For both architectures, since a
  * 32-bit program has numbers of its own.
  */
@@ -50,6 +50,8 @@ export function sandboxRules(ids: AuditIds, key: string): readonly Buffer[] {
     const success = (value: 0 | 1): Field => ({ type: fieldTypes.success, operator: operators.equal, value });
     return [
       rule(['connect', 'send', 'socket-call'], success(0)),
+      // Where a datagram goes that is written to a connected socket, its own record does not say.
+      rule(['connect'], success(1)),
       rule(['write'], { type: fieldTypes.exit, operator: operators.equal, value: 0xffffffff }),
       rule(['execute'], success(1)),
     ];

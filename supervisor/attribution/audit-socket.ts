@@ -1,11 +1,8 @@
 import { constants } from 'node:os';
-// The raw socket alone: the package's index loads much that is not needed, and this runs under emulation.
-import { RawNetlinkSocket } from 'netlink/dist/raw.js';
+import { netlinkProtocols, openNetlinkSocket } from '../../base/netlink-socket.ts';
 import { encodeMessage, netlinkFlags, netlinkTypes, parseMessages } from '../../nft/netlink-message.ts';
 import { auditTypes } from './audit-record.ts';
 
-const auditProtocol = 9;
-const datagramBytes = 65_536;
 const answerTimeoutMs = 5000;
 
 /** What the kernel says of its audit system. Source: include/uapi/linux/audit.h (struct audit_status). */
@@ -49,12 +46,7 @@ export class AuditError extends Error {
  * @throws Error with `code` EPROTONOSUPPORT where the kernel has no audit system
  */
 export class AuditSocket {
-  readonly #socket = new RawNetlinkSocket(auditProtocol, {
-    messagePeeking: false,
-    msgBufferSize: datagramBytes,
-    recvBufferSize: 4 * datagramBytes,
-    sendBufferSize: datagramBytes,
-  });
+  readonly #socket = openNetlinkSocket(netlinkProtocols.audit);
   readonly #waiting = new Map<number, Waiting>();
   #sequence = 0;
 

@@ -1,44 +1,15 @@
 import { fileURLToPath } from 'node:url';
-import test, { type ExecutionContext } from 'ava';
+import type { ExecutionContext } from 'ava';
 import { type Child, start } from '../../base/index.ts';
 import { testIds } from '../../e2e/support/attribution-world.ts';
-import { kernelTest } from '../../e2e/support/kernel-tier.ts';
-import { openAttribution } from './attribution.ts';
+import { auditTest, keysOf, auditState as look } from '../../e2e/support/audit-state.ts';
 import { keyOf } from './audit-rule.ts';
-import { AuditSocket, type AuditStatus } from './audit-socket.ts';
+import { AuditSocket } from './audit-socket.ts';
 import { AuditTrail, reclaimAudit } from './audit-trail.ts';
 
 const program = fileURLToPath(new URL('../../e2e/support/audit-child.js', import.meta.url));
-
-/** What the kernel's audit system is set to, and our rules in it. */
-type Found = { readonly status: Omit<AuditStatus, 'lost'>; readonly keys: readonly string[] };
-
-async function look(): Promise<Found> {
-  const socket = new AuditSocket();
-  const { lost: _, ...status } = await socket.status();
-  const keys = (await socket.listRules()).flatMap((rule) => keyOf(rule) ?? []);
-  socket.close();
-  return { status, keys };
-}
-
-let before: Found | undefined;
-let obstacle: string | undefined;
-test.before(async () => {
-  if (process.geteuid?.() !== 0) return;
-  const attribution = await openAttribution({ ids: testIds });
-  obstacle = attribution.obstacle;
-  await attribution.close();
-  if (obstacle === undefined) before = await look();
-});
-
-function auditTest(title: string, body: (t: ExecutionContext, found: Found) => Promise<void>): void {
-  kernelTest(title, async (t) => {
-    if (before !== undefined) return await body(t, before);
-    t.log(`skipped: the kernel's audit system cannot be used: ${obstacle}`);
-    if ((process.env['REQUIRE'] ?? '').split(',').includes('audit')) t.fail(obstacle);
-    else t.pass();
-  });
-}
+/** Rules of one user. */
+const own = 8;
 
 async function startUser(t: ExecutionContext): Promise<Child> {
   const child = start([process.execPath, program], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -59,7 +30,7 @@ auditTest('audit is on with our rules as long as it is used, and then as it was'
   const during = await look();
   t.is(during.status.enabled, 1);
   t.is(during.status.pid, found.status.pid, 'nobody became the auditd');
-  t.is(during.keys.filter((key) => key.startsWith(`tapwarden.${child.process.pid}.`)).length, 6);
+  t.is(keysOf(during, child.process.pid).length, own);
   child.process.stdin?.end();
   await child.ended;
   t.deepEqual(await look(), found);
@@ -72,8 +43,8 @@ auditTest('of two users the first to leave takes its own rules alone', async (t,
   await one.ended;
   const during = await look();
   t.is(during.status.enabled, 1);
-  t.is(during.keys.filter((key) => key.startsWith(`tapwarden.${one.process.pid}.`)).length, 0);
-  t.is(during.keys.filter((key) => key.startsWith(`tapwarden.${other.process.pid}.`)).length, 6);
+  t.is(keysOf(during, one.process.pid).length, 0);
+  t.is(keysOf(during, other.process.pid).length, own);
   other.process.stdin?.end();
   await other.ended;
   t.deepEqual(await look(), found);
@@ -85,9 +56,9 @@ auditTest('what a killed user left behind goes with the next one, or is reclaime
   await killed.ended;
   const left = await look();
   t.is(left.status.enabled, 1);
-  t.is(left.keys.filter((key) => key.startsWith(`tapwarden.${killed.process.pid}.`)).length, 6);
+  t.is(keysOf(left, killed.process.pid).length, own);
   const next = await startUser(t);
-  t.is((await look()).keys.filter((key) => key.startsWith(`tapwarden.${killed.process.pid}.`)).length, 0);
+  t.is(keysOf(await look(), killed.process.pid).length, 0);
   next.process.kill('SIGKILL');
   await next.ended;
   await reclaimAudit();
@@ -129,4 +100,20 @@ auditTest('whoever is not root is told so', async (t) => {
   child.process.stdin?.end();
   await child.ended;
   t.is(said, 'denied\n');
+});
+
+auditTest('users that come while others leave switch nothing off, and leave all as it was', async (t, found) => {
+  let last = await startUser(t);
+  for (let round = 0; round < 5; round += 1) {
+    const leaving = last;
+    leaving.process.stdin?.end();
+    [last] = await Promise.all([startUser(t), leaving.ended]);
+    const during = await look();
+    t.is(during.status.enabled, 1);
+    t.is(during.status.backlogLimit, 8192);
+    t.is(keysOf(during, last.process.pid).length, own);
+  }
+  last.process.stdin?.end();
+  await last.ended;
+  t.deepEqual(await look(), found);
 });

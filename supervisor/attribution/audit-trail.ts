@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { startTimeOf } from '../../base/index.ts';
-import type { AuditAttempt, AuditExecution } from './audit-event.ts';
+import type { AuditEvent } from './audit-event.ts';
+import { auditLockFile, withAuditLock } from './audit-lock.ts';
 import { keyOfOwner, type Owner, removeStaleRules, restoreSettings, type Settings } from './audit-owner.ts';
 import { AuditReader, type AuditReaderEvents } from './audit-reader.ts';
 import { readAuditText } from './audit-record.ts';
 import { type AuditIds, asFirst, sandboxRules, silencesTasks } from './audit-rule.ts';
 import { AuditSocket, type AuditStatus } from './audit-socket.ts';
+import { awaitMark } from './mark-wait.ts';
 
 /** Why audit cannot be used; `off` where the caller does not want it. */
 export const auditObstacles = {
@@ -24,11 +26,13 @@ export type AuditObstacle = keyof typeof auditObstacles;
 export type AuditTrailOptions = {
   /** The session ids of this sandbox's execs. */
   readonly ids: AuditIds;
-  readonly onEvent: (event: AuditAttempt | AuditExecution) => void;
+  readonly onEvent: (event: AuditEvent) => void;
   /** Milliseconds of CLOCK_MONOTONIC. */
   readonly now: () => number;
   /** Calls something in the machine's first network namespace, to which alone the kernel sends its records. */
   readonly inMachine?: InMachine;
+  /** Path of the lock under which the machine's audit system is changed. @default {@link auditLockFile} */
+  readonly lockFile?: string;
 };
 
 /** See {@link AuditTrailOptions}. */
@@ -46,7 +50,6 @@ export type AuditLoss = {
 
 /** While we need it, and no auditd has its own: a full backlog drops records, which is seen, and stalls no process. */
 const wanted: Settings = { enabled: 1, backlogLimit: 8192, backlogWaitTime: 0 };
-const barrierTimeoutMs = 2000;
 
 /** The kernel's audit records of one sandbox: rules of its own, added at the start and removed at the end. */
 export class AuditTrail {
@@ -54,9 +57,11 @@ export class AuditTrail {
   readonly #reader: AuditReader;
   readonly #owner: Owner;
   readonly #rules: readonly Buffer[];
+  readonly #lockFile: string;
   #lostBefore: number;
-  readonly #barriers = new Map<string, (passed: boolean) => void>();
-  #barrierCount = 0;
+  readonly #markPrefix: string;
+  readonly #barriers = new Map<number, (passed: boolean) => void>();
+  #markCount = 0;
   #overrun = false;
   #disturbed = false;
   #closing = false;
@@ -64,6 +69,8 @@ export class AuditTrail {
   private constructor(parts: Parts) {
     this.#socket = parts.socket;
     this.#owner = parts.owner;
+    this.#markPrefix = `tapwarden-mark.${parts.owner.pid}.`;
+    this.#lockFile = parts.options.lockFile ?? auditLockFile;
     this.#rules = sandboxRules(parts.options.ids, keyOfOwner(parts.owner));
     this.#lostBefore = parts.status.lost;
     const events: AuditReaderEvents = {
@@ -74,7 +81,7 @@ export class AuditTrail {
         const isOff = fields.get('op') === 'set' && fields.get('audit_enabled') === '0';
         if (!this.#closing && (isRemoval || isOff)) this.#disturbed = true;
       },
-      onText: (text) => this.#barriers.get(text)?.(true),
+      onText: (text) => this.#takeText(text),
       onOverrun: () => {
         this.#overrun = true;
       },
@@ -96,27 +103,37 @@ export class AuditTrail {
       return 'absent';
     }
     try {
-      const status = await socket.status();
-      const obstacle = await obstacleOf(socket, status, readOwnId());
-      if (obstacle !== undefined) {
-        socket.close();
-        return obstacle;
-      }
-      const { alive, gone } = await removeStaleRules(socket);
-      const { enabled, backlogLimit, backlogWaitTime } = status;
-      // What was found first is what is restored last.
-      const found = alive?.found ?? gone?.found ?? { enabled, backlogLimit, backlogWaitTime };
-      const owner = { pid: process.pid, start: (await startTimeOf(process.pid)) ?? '', found };
-      const trail = await inMachine(() => new AuditTrail({ options, socket, owner, status }));
-      await trail.#begin(status).catch(async (error: unknown) => {
-        await trail.close();
-        throw error;
-      });
+      const trail = await withAuditLock(
+        options.lockFile ?? auditLockFile,
+        async () => await AuditTrail.#openWith(socket, options, inMachine),
+      );
+      if (typeof trail === 'string') socket.close();
       return trail;
     } catch (error) {
       socket.close();
       return obstacleOfError(error);
     }
+  }
+
+  static async #openWith(
+    socket: AuditSocket,
+    options: AuditTrailOptions,
+    inMachine: InMachine,
+  ): Promise<AuditTrail | AuditObstacle> {
+    const status = await socket.status();
+    const obstacle = await obstacleOf(socket, status, readOwnId());
+    if (obstacle !== undefined) return obstacle;
+    const { alive, gone } = await removeStaleRules(socket);
+    const { enabled, backlogLimit, backlogWaitTime } = status;
+    // What was found first is what is restored last.
+    const found = alive?.found ?? gone?.found ?? { enabled, backlogLimit, backlogWaitTime };
+    const owner = { pid: process.pid, start: (await startTimeOf(process.pid)) ?? '', found };
+    const trail = await inMachine(() => new AuditTrail({ options, socket, owner, status }));
+    await trail.#begin(status).catch(async (error: unknown) => {
+      await trail.#end();
+      throw error;
+    });
+    return trail;
   }
 
   /**
@@ -125,18 +142,34 @@ export class AuditTrail {
    */
   async passBarrier(): Promise<boolean> {
     if (this.#reader.isResting) return false;
-    this.#barrierCount += 1;
-    const text = `tapwarden-mark.${this.#owner.pid}.${this.#barrierCount}`;
     return await new Promise<boolean>((resolve) => {
       const end = (passed: boolean): void => {
-        clearTimeout(timer);
-        this.#barriers.delete(text);
+        stop();
+        this.#barriers.delete(number);
         resolve(passed);
       };
-      const timer = setTimeout(() => end(false), barrierTimeoutMs);
-      this.#barriers.set(text, end);
-      this.#socket.write(text).catch(() => end(false));
+      const stop = awaitMark({
+        progress: () => this.#reader.messages,
+        again: () => void this.#mark(() => end(false)),
+        giveUp: () => end(false),
+      });
+      const number = this.#mark(() => end(false));
+      this.#barriers.set(number, end);
     });
+  }
+
+  /** Has the kernel make a mark, and says which it is. */
+  #mark(onFailure: () => void): number {
+    this.#markCount += 1;
+    this.#socket.write(`${this.#markPrefix}${this.#markCount}`).catch(onFailure);
+    return this.#markCount;
+  }
+
+  /** Marks come in their order: if a later one comes first, the earlier one is lost, and other records may be. */
+  #takeText(text: string): void {
+    if (!text.startsWith(this.#markPrefix)) return;
+    const seen = Number(text.slice(this.#markPrefix.length));
+    for (const [number, end] of this.#barriers) if (number <= seen) end(number === seen);
   }
 
   /** What was lost since the last call. */
@@ -156,6 +189,10 @@ export class AuditTrail {
 
   /** Removes the rules, and restores what was found unless somebody else needs it. */
   async close(): Promise<void> {
+    await withAuditLock(this.#lockFile, async () => await this.#end());
+  }
+
+  async #end(): Promise<void> {
     this.#closing = true;
     for (const end of this.#barriers.values()) end(false);
     await Promise.allSettled(this.#rules.map(async (rule) => await this.#socket.deleteRule(rule)));
@@ -191,8 +228,10 @@ export async function reclaimAudit(): Promise<void> {
     return;
   }
   try {
-    const { gone } = await removeStaleRules(socket);
-    if (gone !== undefined) await restoreSettings(socket, gone.found);
+    await withAuditLock(auditLockFile, async () => {
+      const { gone } = await removeStaleRules(socket);
+      if (gone !== undefined) await restoreSettings(socket, gone.found);
+    });
   } finally {
     socket.close();
   }

@@ -1,6 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { RawNetlinkSocket } from 'netlink/dist/raw.js';
+import { netlinkProtocols, openNetlinkSocket, type RawNetlinkSocket } from '../../base/netlink-socket.ts';
 import { encodeMessage, netlinkTypes, parseMessages } from '../../nft/netlink-message.ts';
+import { awaitMark } from './mark-wait.ts';
+import { monotonicMs } from './monotonic.ts';
 
 /**
  * Fork, exec and exit of processes as the kernel tells of them, by its process connector.
@@ -18,7 +20,6 @@ export type ProcessEvent =
   /** It has set its name. */
   | { readonly kind: 'name'; readonly atMs: number; readonly pid: number };
 
-const connectorProtocol = 11;
 /** CN_IDX_PROC and CN_VAL_PROC */
 const processIndex = 1;
 const processValue = 1;
@@ -26,9 +27,9 @@ const listen = 1;
 const ignore = 2;
 const headerBytes = 20;
 const bufferBytes = 4 * 1024 * 1024;
-const datagramBytes = 4096;
+/** An event is 76 bytes. */
+const datagramBytes = 512;
 const ownName = '/proc/self/comm';
-const barrierTimeoutMs = 2000;
 const kinds = { fork: 0x1, exec: 0x2, name: 0x200, exit: 0x80000000 } as const;
 
 /** What a {@link ProcessEvents} tells of. */
@@ -48,16 +49,15 @@ export class ProcessEvents {
   readonly #options: ProcessEventsOptions;
   /** The next number of each processor, which counts its own events. */
   readonly #next = new Map<number, number>();
-  readonly #barriers: ((passed: boolean) => void)[] = [];
+  readonly #barriers = new Set<{ readonly sinceMs: number; readonly end: (passed: boolean) => void }>();
+  #messages = 0;
 
   constructor(options: ProcessEventsOptions) {
     this.#options = options;
-    this.#socket = new RawNetlinkSocket(connectorProtocol, {
-      messagePeeking: false,
-      msgBufferSize: datagramBytes,
-      recvBufferSize: bufferBytes,
-      sendBufferSize: datagramBytes,
-      localGroups: processIndex,
+    this.#socket = openNetlinkSocket(netlinkProtocols.connector, {
+      datagramBytes,
+      bufferBytes,
+      groups: processIndex,
     });
     this.#socket.on('message', (datagram) => this.#receive(datagram));
     this.#socket.on('truncatedMessage', () => options.onLost(undefined));
@@ -72,21 +72,27 @@ export class ProcessEvents {
   async passBarrier(): Promise<boolean> {
     return await new Promise<boolean>((resolve) => {
       const end = (passed: boolean): void => {
-        clearTimeout(timer);
+        stop();
+        this.#barriers.delete(barrier);
         resolve(passed);
       };
-      const timer = setTimeout(() => end(false), barrierTimeoutMs);
-      this.#barriers.push(end);
-      try {
-        writeFileSync(ownName, readFileSync(ownName));
-      } catch {
-        end(false);
-      }
+      const barrier = { sinceMs: monotonicMs(), end };
+      const mark = (): void => {
+        try {
+          // Without the newline that ends it, which would become part of it.
+          writeFileSync(ownName, readFileSync(ownName, 'utf8').replace(/\n$/, ''));
+        } catch {
+          end(false);
+        }
+      };
+      const stop = awaitMark({ progress: () => this.#messages, again: mark, giveUp: () => end(false) });
+      this.#barriers.add(barrier);
+      mark();
     });
   }
 
   close(): void {
-    for (const end of this.#barriers) end(false);
+    for (const { end } of this.#barriers) end(false);
     this.#order(ignore);
     this.#socket.close();
   }
@@ -101,6 +107,7 @@ export class ProcessEvents {
   }
 
   #receive(datagram: Buffer): void {
+    this.#messages += 1;
     for (const { payload } of parseMessages(datagram)) {
       const message = parseProcessMessage(payload);
       if (message === undefined) continue;
@@ -110,9 +117,14 @@ export class ProcessEvents {
       // A step back is no loss: numbers may come out of order when the kernel changes processors in between.
       if (lost > 0 && lost < 0x80000000) this.#options.onLost(lost);
       const { event } = message;
-      if (event?.kind === 'name' && event.pid === process.pid) this.#barriers.shift()?.(true);
+      if (event?.kind === 'name' && event.pid === process.pid) this.#pass(event.atMs);
       if (event !== undefined) this.#options.onEvent(event);
     }
+  }
+
+  /** A mark that is lost is made up for by the next one: by its time it is known what it came after. */
+  #pass(atMs: number): void {
+    for (const { sinceMs, end } of this.#barriers) if (sinceMs <= atMs) end(true);
   }
 }
 

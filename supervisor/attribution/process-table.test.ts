@@ -115,6 +115,21 @@ test('ProcessTable: a call was after its program was executed, and before the en
   t.is(table.spanOf({ pid: 99, atMs: 0, serial: 0 }).fromMs, Number.NEGATIVE_INFINITY);
 });
 
+test('ProcessTable: the lives from which a process has what is open, to the root or not at all', (t) => {
+  const table = new ProcessTable(1);
+  table.take({ kind: 'fork', atMs: 100, parent: 1, child: 2 });
+  table.take({ kind: 'fork', atMs: 200, parent: 2, child: 3 });
+  table.take({ kind: 'exit', atMs: 250, pid: 2, status: 0 });
+  // A tick of the records' clock before the beginning and after the record.
+  t.deepEqual(table.lineageOf(3, 300), [
+    { pid: 3, startMs: 180, endMs: 320 },
+    { pid: 2, startMs: 80, endMs: 200 },
+  ]);
+  t.is(table.lineageOf(9, 300), undefined);
+  table.markLost();
+  t.is(table.lineageOf(3, 300), undefined);
+});
+
 test('ProcessTable: is bounded', (t) => {
   const table = new ProcessTable(1);
   for (let pid = 2; pid < 40_000; pid += 1) {

@@ -1,3 +1,4 @@
+import type { Life } from './connections.ts';
 import type { Span } from './log-clock.ts';
 import type { ProcessEvent } from './process-events.ts';
 
@@ -177,6 +178,24 @@ export class ProcessTable {
       child = parent;
     }
     return found;
+  }
+
+  /**
+   * A process and those that it descends from, each from its beginning to when it started the next one: what each had open
+   * then, the next one has. `undefined` where the line to the root is not known whole.
+   */
+  lineageOf(pid: number, atMs: number): readonly Life[] | undefined {
+    const lives: Life[] = [];
+    let entry = this.#entryAt(pid, atMs);
+    for (let untilMs = atMs + tickMs; lives.length < maxAncestors && entry?.isWhole === true; ) {
+      // Records of the first moments have a coarser clock than the process events.
+      lives.push({ pid: entry.pid, startMs: entry.startMs - tickMs, endMs: untilMs });
+      const { parent, startMs }: Entry = entry;
+      if (parent === undefined || parent === this.#root) return lives;
+      untilMs = startMs;
+      entry = this.#entryAt(parent, startMs);
+    }
+    return undefined;
   }
 
   /** What a process goes on with that it did not execute itself. */

@@ -1,4 +1,4 @@
-import { RawNetlinkSocket } from 'netlink/dist/raw.js';
+import { netlinkProtocols, openNetlinkSocket } from '../../base/netlink-socket.ts';
 import { encodeMessage, netlinkFlags, netlinkTypes, parseMessages } from '../../nft/netlink-message.ts';
 import { formatIp4, formatIp6 } from './audit-record.ts';
 
@@ -20,12 +20,10 @@ export type SocketQuery = {
   readonly localPort: number;
 };
 
-const diagProtocol = 4;
 const byFamily = 20;
 const families = { 4: 2, 6: 10 } as const;
 const requestBytes = 56;
 const answerBytes = 72;
-const datagramBytes = 65_536;
 const timeoutMs = 1000;
 
 type Waiting = {
@@ -39,12 +37,7 @@ type Waiting = {
  * Source: sock_diag(7), include/uapi/linux/inet_diag.h (struct inet_diag_req_v2, struct inet_diag_msg).
  */
 export class SocketDiag {
-  readonly #socket = new RawNetlinkSocket(diagProtocol, {
-    messagePeeking: false,
-    msgBufferSize: datagramBytes,
-    recvBufferSize: 4 * datagramBytes,
-    sendBufferSize: datagramBytes,
-  });
+  readonly #socket = openNetlinkSocket(netlinkProtocols.socketDiag);
   readonly #waiting = new Map<number, Waiting>();
   #sequence = 0;
 

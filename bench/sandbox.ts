@@ -27,8 +27,17 @@ export type Running = {
 /** What a measurement reads of the result file. */
 export type RunResult = { readonly denied: number; readonly complete: boolean; readonly incomplete: readonly string[] };
 
-/** Runs `argv` in a sandbox, whose event log and result stand in `folder` from then on, under names with `name`. */
-export function runInSandbox(carrier: Carrier, argv: Argv, folder: string, name: string): Running {
+/**
+ * Runs `argv` in a sandbox, whose event log and result stand in `folder` from then on, under names with `name`. `more` are
+ * options of `tapwarden run` beside those.
+ */
+export function runInSandbox(
+  carrier: Carrier,
+  argv: Argv,
+  folder: string,
+  name: string,
+  more: readonly string[] = [],
+): Running {
   const eventsFile = join(folder, `${name}-${carrier}.jsonl`);
   const resultFile = join(folder, `${name}-${carrier}-result.json`);
   const options = [
@@ -38,6 +47,7 @@ export function runInSandbox(carrier: Carrier, argv: Argv, folder: string, name:
     '--result',
     resultFile,
     ...(carrier === 'jail' ? ['--jail'] : []),
+    ...more,
   ];
   const program = join(packageRoot, 'bin', 'tapwarden.js');
   const child = start([process.execPath, program, 'run', ...options, '--', ...argv], {

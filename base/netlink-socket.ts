@@ -1,0 +1,61 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+// The raw socket alone: the package's index loads much that is not needed, and this runs under emulation.
+import { RawNetlinkSocket } from 'netlink/dist/raw.js';
+
+export type { RawNetlinkSocket } from 'netlink/dist/raw.js';
+
+/** The kernel's families of netlink sockets that are used here. Source: include/uapi/linux/netlink.h. */
+export const netlinkProtocols = { socketDiag: 4, audit: 9, connector: 11, netfilter: 12 } as const;
+
+/** Sizes are in bytes. */
+export type NetlinkSocketOptions = {
+  /** Room for one datagram of the kernel. @default 65536 */
+  readonly datagramBytes?: number;
+  /** Room for those that wait to be read. @default 262144 */
+  readonly bufferBytes?: number;
+  /** Groups to listen to from the beginning, as a mask. @default 0 */
+  readonly groups?: number;
+};
+
+const sendBytes = 65_536;
+const bufferLimit = '/proc/sys/net/core/rmem_max';
+
+/**
+ * Opens a netlink socket in the network namespace in which this process stands. The room for what waits is capped by a
+ * setting of the machine, which is raised for the moment in which the socket is opened, where it can be.
+ *
+ * Not by `base/index.ts`, for it loads a native module. Source: netlink(7), socket(7).
+ *
+ * @throws Error with `code` EPROTONOSUPPORT where the kernel has no such family
+ */
+export function openNetlinkSocket(protocol: number, options: NetlinkSocketOptions = {}): RawNetlinkSocket {
+  const { datagramBytes = 65_536, bufferBytes = 262_144, groups = 0 } = options;
+  return withBufferLimit(
+    bufferBytes,
+    () =>
+      new RawNetlinkSocket(protocol, {
+        messagePeeking: false,
+        msgBufferSize: datagramBytes,
+        recvBufferSize: bufferBytes,
+        sendBufferSize: sendBytes,
+        localGroups: groups,
+      }),
+  );
+}
+
+/** Runs `body` while sockets may have a buffer of that many bytes. Where the setting cannot be changed, it stays. */
+function withBufferLimit<T>(bytes: number, body: () => T): T {
+  let found: string | undefined;
+  try {
+    found = readFileSync(bufferLimit, 'utf8');
+    if (Number(found) < bytes) writeFileSync(bufferLimit, String(bytes));
+    else found = undefined;
+  } catch {
+    found = undefined;
+  }
+  try {
+    return body();
+  } finally {
+    if (found !== undefined) writeFileSync(bufferLimit, found);
+  }
+}
