@@ -219,17 +219,19 @@ export class RulesetWatch {
     return { found, differences };
   }
 
-  /** Read again until nothing was passed over, where that can be. */
+  /** What stands, with the elements of sets read again until nothing was passed over, where that can be. */
   async #readWhole(): Promise<readonly RulesetPart[]> {
-    let parts = await this.#read();
+    const { socket } = this.#options;
+    let found = await socket.ruleset();
     for (const pauseMs of pausesMs) {
-      const before = parts;
-      if (!before.some((part) => part.kind === 'set' && part.elements === 'changed')) break;
-      parts = await this.#read();
-      if (differencesOf(before, parts).length === 0) break;
+      const before = found;
+      for (const set of before.filter((part) => part.kind === 'set' && part.elements === 'changed')) {
+        found = [...found.filter((part) => !isOf(part, set)), ...(await socket.elementsOf(set))];
+      }
+      if (differencesOf(before, found).length === 0) break;
       await sleep(pauseMs);
     }
-    return parts;
+    return this.#comparable(found);
   }
 
   async #read(): Promise<readonly RulesetPart[]> {
