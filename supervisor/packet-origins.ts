@@ -10,6 +10,7 @@ import { workloadNamespacePath } from './fence-loader.ts';
 import type { KernelLogRecord } from './kernel-log-record.ts';
 import { place } from './place.ts';
 import type { ProcessEnd } from './process-accounting.ts';
+import { weighWorkload } from './workload-namespace.ts';
 
 /**
  * In a jail: where the kernel's audit records and process events are read, which go to the machine's first network namespace
@@ -49,9 +50,9 @@ export class PacketOrigins {
         audit,
         namespace: workloadNamespacePath,
         mark: async () => await this.#marker.write(),
-        // A guest's kernel keeps accounts of processes, which tell as much.
+        // A guest's kernel keeps accounts of processes, which tell as much. Its processors are the sandbox's own.
         ...(place.jail === undefined
-          ? {}
+          ? { onBehind: weighWorkload }
           : { machineNamespace, auditLock, onProcess: (event) => this.#ends.take(event) }),
       });
     } catch (error) {

@@ -109,10 +109,13 @@ echo "$LINKS" | "$IP" -batch -
 };
 
 /**
- * What all of the workload weighs where it and the supervisor want the same processor; each thread of the supervisor weighs
- * 100. A workload that keeps all processors busy must not keep its record from being read. Source: cgroup-v2, cpu.weight.
+ * What all of the workload weighs where it and the supervisor want the same processor, of which each thread of the supervisor
+ * weighs 100: as much as one of them, and less while the supervisor is late with its record. A workload that keeps all
+ * processors busy must not keep its record from being read. Source: cgroup-v2, cpu.weight.
  */
-const workloadWeight = 20;
+export function weighWorkload(isRecordLate: boolean): void {
+  writeIfAllowed(`${workloadPaths.cgroup}/cpu.weight`, isRecordLate ? '20' : '100');
+}
 
 /** In a jail the memory is what the host's cgroup has for the sandbox, and root may lack the right to be spared. */
 function makeCgroup(): void {
@@ -123,11 +126,7 @@ function makeCgroup(): void {
   }
   const memoryMiB = place.jail?.memoryMiB;
   const total = memoryMiB ?? Math.floor(totalmem() / 1_048_576);
-  const limits = {
-    'memory.max': (total - reservedMiB) * 1_048_576,
-    'pids.max': maxProcesses,
-    'cpu.weight': workloadWeight,
-  };
+  const limits = { 'memory.max': (total - reservedMiB) * 1_048_576, 'pids.max': maxProcesses };
   for (const [name, limit] of Object.entries(limits)) {
     if (existsSync(`${cgroup}/${name}`)) writeFileSync(`${cgroup}/${name}`, String(limit));
   }

@@ -177,7 +177,9 @@ auditTest('several execs to one destination at once: the mark tells them apart',
 auditTest('two sockets on one port: audit tells whose packet it was', async (t) => {
   const [one, other] = [freshPort(), freshPort()];
   const holder = world.start(1, attempt('sendto', target, one, 22_000, 'stay'));
+  const sent = new Promise((resolve) => holder.process.stdout?.once('data', resolve));
   const { pid } = await world.run(1, attempt('sendto', target, other, 22_000));
+  await sent;
   const [first] = await toldOf(target, one);
   const [second] = await toldOf(target, other);
   holder.process.stdin?.end();

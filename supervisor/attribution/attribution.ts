@@ -15,6 +15,8 @@ export type AttributionOptions = EvidenceOptions & {
   readonly mark?: () => Promise<ClockMark>;
   /** Path of the workload's network namespace, in which sockets are looked up that are still open. */
   readonly namespace?: string;
+  /** Told when answers begin to come late, for want of this process's time, and when they are in time again. */
+  readonly onBehind?: (isBehind: boolean) => void;
 };
 
 type Pending = {
@@ -42,6 +44,8 @@ const mostKeepMs = 60_000;
 /** How long a packet waits where this process is that late. */
 const maxWaitMs = 30_000;
 const markEveryMs = 10_000;
+/** Answers are late from the first of these ages on of the packet that waits longest, and in time below the other. */
+const [behindMs, inTimeMs] = [2000, 500];
 
 /**
  * Begins to watch what the processes of a sandbox do. Call it before the first exec, and give each exec its id, which its
@@ -66,6 +70,7 @@ export class Attribution {
   #forgottenMs = 0;
   #lossSeenMs = 0;
   #isMarking = false;
+  #isBehind = false;
 
   constructor(options: AttributionOptions, matcher: AttemptMatcher<OwnAttempt>, evidence: Evidence) {
     this.#options = options;
@@ -146,8 +151,18 @@ export class Attribution {
       this.#lossSeenMs = nowMs;
       void this.#evidence.noteLoss().catch(() => undefined);
     }
+    this.#tellBehind();
     const restMs = Math.max(tickMs, restAfterTick * (monotonicMs() - nowMs));
     this.#timer = this.#pending.size === 0 ? undefined : setTimeout(() => this.#tick(), restMs);
+  }
+
+  #tellBehind(): void {
+    const [oldest] = this.#pending;
+    const ageMs = oldest === undefined ? 0 : monotonicMs() - oldest.sinceMs;
+    const isBehind = this.#isBehind ? ageMs >= inTimeMs : ageMs >= behindMs;
+    if (isBehind === this.#isBehind) return;
+    this.#isBehind = isBehind;
+    this.#options.onBehind?.(isBehind);
   }
 
   get #waitMs(): number {
