@@ -32,7 +32,7 @@ export async function measureFlood({ rate, seconds, ports }: FloodSpec, folder: 
   const watched = watchSupervisor(running.child.process.pid ?? 0);
   const [line = ''] = await remainingLines(running);
   await running.end();
-  const { cpuMs, rssMiB } = await watched.end();
+  const { cpuMs, lifeMs, rssMiB } = await watched.end();
   const { offered, sent, refused, tookMs } = readFlood(line);
   const told = await countRefused(running.eventsFile);
   return {
@@ -41,7 +41,7 @@ export async function measureFlood({ rate, seconds, ports }: FloodSpec, folder: 
     refused,
     accountedRatio: told.packets / refused,
     events: told.events,
-    supervisorCores: cpuMs / tookMs,
+    supervisorCores: cpuMs / lifeMs,
     supervisorMiB: rssMiB,
   };
 }
@@ -71,8 +71,11 @@ async function countRefused(path: string): Promise<{ readonly packets: number; r
 const ticksMs = 10;
 
 /** Looks at the supervisor of a jail ten times a second until the jail has ended. Source: proc_pid_stat(5). */
-function watchSupervisor(parent: number): { readonly end: () => Promise<{ cpuMs: number; rssMiB: number }> } {
-  const seen = { pid: 0, cpuMs: 0, rssMiB: 0, stopped: false };
+function watchSupervisor(parent: number): {
+  readonly end: () => Promise<{ cpuMs: number; lifeMs: number; rssMiB: number }>;
+} {
+  const seen = { pid: 0, cpuMs: 0, lifeMs: 0, rssMiB: 0, stopped: false };
+  const begun = performance.now();
   const watching = (async () => {
     while (!seen.stopped) {
       if (seen.pid === 0) seen.pid = (await findSupervisor(parent)) ?? 0;
@@ -81,7 +84,7 @@ function watchSupervisor(parent: number): { readonly end: () => Promise<{ cpuMs:
       );
       const fields = (stat ?? '').slice((stat ?? '').lastIndexOf(')') + 2).split(' ');
       const cpuMs = (Number(fields[11]) + Number(fields[12])) * ticksMs;
-      if (cpuMs > 0) seen.cpuMs = cpuMs;
+      if (cpuMs > 0) Object.assign(seen, { cpuMs, lifeMs: performance.now() - begun });
       seen.rssMiB = Math.max(seen.rssMiB, Number(/^VmHWM:\s+(\d+) kB$/m.exec(status ?? '')?.[1] ?? 0) / 1024);
       await sleep(100);
     }

@@ -36,13 +36,15 @@ const patience = 5;
 const tickMs = 5;
 /** Looking through the packets that wait takes a part of the time at most: the rest is for what they wait for. */
 const restAfterTick = 4;
+/** So long at once; the oldest come first. In a flood each of thousands can be anybody's, and to look at one takes long. */
+const mostTickMs = 20;
 /** It asks again by itself, long after the call. */
 const sctp = 132;
 /** How long records and packets are kept for those that come late. */
 const keepMs = 10_000;
 const mostKeepMs = 60_000;
 /** How long a packet waits where this process is that late. */
-const maxWaitMs = 30_000;
+const maxWaitMs = 10_000;
 const markEveryMs = 10_000;
 /** Answers are late from the first of these ages on of the packet that waits longest, and in time below the other. */
 const [behindMs, inTimeMs] = [2000, 500];
@@ -136,7 +138,7 @@ export class Attribution {
         continue;
       }
       // Events that are read late would name the wrong parents, or those of another process of the same number.
-      if (ageMs < graceMs || this.#evidence.eventsMs < pending.sinceMs) break;
+      if (ageMs < graceMs || this.#evidence.eventsMs < pending.sinceMs || monotonicMs() - nowMs > mostTickMs) break;
       const verdict = this.#verdictOn(pending, nowMs);
       if (verdict !== undefined) this.#end(pending, verdict);
       else if (ageMs >= this.#waitMs) void this.#evidence.catchUp();
