@@ -298,6 +298,8 @@ test('tapwarden events: --follow goes on over rotation, with filters, until a si
   t.is(child.process.exitCode, null);
   child.process.kill('SIGINT');
   const { status } = await child.ended;
+  // The end of a process may be seen before the end of what it wrote.
+  await until(() => output.err !== '');
   t.deepEqual(seen(), ['n-2', 'n-4', 'line 2 is no event: it is no JSON: "broken"', 'n-6', 'n-8']);
   t.is(output.err, `tapwarden: 1 of 8 lines in ${file} are no events\n`);
   t.is(status, 1);
