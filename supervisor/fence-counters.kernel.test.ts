@@ -173,7 +173,9 @@ const bodies: Readonly<Record<keyof typeof countedInFence, (t: ExecutionContext,
       for (const address of ['203.0.113.9', '2001:db8:7477::9'])
         await sendCanary(namespace, { protocol, address, port: 4000 });
     }
-    t.deepEqual(await counted(), { canary: 4 });
+    // The kernel may say something beside.
+    const { noise: _, ...others } = await counted();
+    t.deepEqual(others, { canary: 4 });
   },
 };
 
