@@ -2,7 +2,28 @@ import { readFileSync, writeFileSync } from 'node:fs';
 // The raw socket alone: the package's index loads much that is not needed, and this runs under emulation.
 import { RawNetlinkSocket } from 'netlink/dist/raw.js';
 
-export type { RawNetlinkSocket } from 'netlink/dist/raw.js';
+/**
+ * The package's socket, but for its end: one that is closed while it tells of a message makes its native module break off the
+ * process, as it goes on with what is gone. A promise that a message settles is enough for that, since what awaits it runs then.
+ */
+export class NetlinkSocket extends RawNetlinkSocket {
+  #closed = false;
+
+  /** From here on nothing is told of, and nothing can be sent. */
+  override close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.removeAllListeners();
+    this.on('error', () => undefined);
+    setImmediate(() => super.close());
+  }
+
+  /** @throws Error when the socket is closed */
+  override send(...args: Parameters<RawNetlinkSocket['send']>): void {
+    if (this.#closed) throw new Error('The netlink socket is closed');
+    super.send(...args);
+  }
+}
 
 /** The kernel's families of netlink sockets that are used here. Source: include/uapi/linux/netlink.h. */
 export const netlinkProtocols = { socketDiag: 4, audit: 9, connector: 11, netfilter: 12 } as const;
@@ -28,12 +49,12 @@ const bufferLimit = '/proc/sys/net/core/rmem_max';
  *
  * @throws Error with `code` EPROTONOSUPPORT where the kernel has no such family
  */
-export function openNetlinkSocket(protocol: number, options: NetlinkSocketOptions = {}): RawNetlinkSocket {
+export function openNetlinkSocket(protocol: number, options: NetlinkSocketOptions = {}): NetlinkSocket {
   const { datagramBytes = 65_536, bufferBytes = 262_144, groups = 0 } = options;
   return withBufferLimit(
     bufferBytes,
     () =>
-      new RawNetlinkSocket(protocol, {
+      new NetlinkSocket(protocol, {
         messagePeeking: false,
         msgBufferSize: datagramBytes,
         recvBufferSize: bufferBytes,

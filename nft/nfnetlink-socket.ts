@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { isTapwardenError, TapwardenError } from '../base/index.ts';
-import { netlinkProtocols, openNetlinkSocket, type RawNetlinkSocket } from '../base/netlink-socket.ts';
+import { netlinkProtocols, openNetlinkSocket, type NetlinkSocket } from '../base/netlink-socket.ts';
 import type { TableName } from './model.ts';
 import { encodeMessage, netlinkFlags, netlinkTypes, parseMessages } from './netlink-message.ts';
 import {
@@ -42,7 +42,7 @@ type Answer = {
  * Not exported by this folder's index: it loads a native module, which only those load who use it.
  */
 export class NfnetlinkSocket {
-  readonly #socket: RawNetlinkSocket;
+  readonly #socket: NetlinkSocket;
   readonly #bufferBytes: number;
   #sequence = 0;
   #interruptions = 0;

@@ -50,8 +50,8 @@ function atPlace(wanted: readonly RulesetPart[], found: readonly RulesetPart[]):
   });
   const [first] = found;
   if (missing.length === 0 && rest.length === 0) {
-    const isMoved = wanted.some(({ content }, index) => content !== found[index]?.content);
-    return isMoved && first !== undefined ? [{ sign: '~', part: first }] : [];
+    const isMoved = first?.kind === 'rule' && wanted.some(({ content }, index) => content !== found[index]?.content);
+    return isMoved ? [{ sign: '~', part: first }] : [];
   }
   return [
     ...missing.map((part) => ({ sign: '-', part }) as const),

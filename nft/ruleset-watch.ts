@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../base/index.ts';
-import { netlinkProtocols, openNetlinkSocket, type RawNetlinkSocket } from '../base/netlink-socket.ts';
+import { netlinkProtocols, openNetlinkSocket, type NetlinkSocket } from '../base/netlink-socket.ts';
 import { familyNames } from './family-names.ts';
 import type { TableName } from './model.ts';
 import { parseMessages } from './netlink-message.ts';
@@ -51,7 +51,7 @@ export type RulesetWatchOptions = {
  * too, as one more.
  */
 export class RulesetChanges {
-  readonly #socket: RawNetlinkSocket;
+  readonly #socket: NetlinkSocket;
   onChange: () => void = () => undefined;
 
   constructor() {

@@ -143,6 +143,21 @@ kernelTest('FenceWatch: sets that rotate, and elements that are added, are no ch
   t.deepEqual(facts, []);
 });
 
+kernelTest('FenceWatch: the mark of a later exec is no change, and is put back with the others', async (t) => {
+  const { facts, watch, nft, listed } = await watched(t);
+  const [last] = cgroups.marks.cgroups.slice(-1);
+  if (last === undefined) return t.fail('there is no third exec');
+  const element = `"${last.cgroup}" : ${last.mark}`;
+  await watch.addExec(last, async () => await nft(`add element ${name} execs { ${element} }`));
+  await watch.settle();
+  t.deepEqual(facts, []);
+  const before = await listed();
+  await nft(`flush map ${name} execs`);
+  await until(() => facts.length > 0);
+  t.is(facts[0]?.difference.length, 3, facts[0]?.difference.join('; '));
+  t.is(await listed(), before);
+});
+
 kernelTest('FenceWatch: the switch of the log is set again, and one that cannot be is said', async (t) => {
   const { facts, logSwitch } = await watched(t);
   await writeFile(logSwitch, '0\n');

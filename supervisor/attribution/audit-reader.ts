@@ -1,4 +1,4 @@
-import { netlinkProtocols, openNetlinkSocket, type RawNetlinkSocket } from '../../base/netlink-socket.ts';
+import { netlinkProtocols, openNetlinkSocket, type NetlinkSocket } from '../../base/netlink-socket.ts';
 import { parseMessages } from '../../nft/netlink-message.ts';
 import { type AuditEvent, readAuditEvent } from './audit-event.ts';
 import { type AuditRecord, auditTypes, parseAuditRecord } from './audit-record.ts';
@@ -33,7 +33,7 @@ export type AuditReaderEvents = {
  * three seconds.
  */
 export class AuditReader {
-  readonly #socket: RawNetlinkSocket;
+  readonly #socket: NetlinkSocket;
   readonly #events: AuditReaderEvents;
   readonly #open = new Map<number, AuditRecord[]>();
   readonly #gaps = new SerialGaps();

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { netlinkProtocols, openNetlinkSocket, type RawNetlinkSocket } from '../../base/netlink-socket.ts';
+import { netlinkProtocols, openNetlinkSocket, type NetlinkSocket } from '../../base/netlink-socket.ts';
 import { encodeMessage, netlinkTypes, parseMessages } from '../../nft/netlink-message.ts';
 import { awaitMark } from './mark-wait.ts';
 import { monotonicMs } from './monotonic.ts';
@@ -45,7 +45,7 @@ export type ProcessEventsOptions = {
  * @throws Error with a `code` where the kernel has none, or this process may not listen
  */
 export class ProcessEvents {
-  readonly #socket: RawNetlinkSocket;
+  readonly #socket: NetlinkSocket;
   readonly #options: ProcessEventsOptions;
   /** The next number of each processor, which counts its own events. */
   readonly #next = new Map<number, number>();
