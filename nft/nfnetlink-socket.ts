@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { isTapwardenError, TapwardenError } from '../base/index.ts';
-import { netlinkProtocols, openNetlinkSocket, type NetlinkSocket } from '../base/netlink-socket.ts';
+import { type NetlinkSocket, netlinkProtocols, openNetlinkSocket } from '../base/netlink-socket.ts';
 import type { TableName } from './model.ts';
 import { encodeMessage, netlinkFlags, netlinkTypes, parseMessages } from './netlink-message.ts';
 import {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../base/index.ts';
-import { netlinkProtocols, openNetlinkSocket, type NetlinkSocket } from '../base/netlink-socket.ts';
+import { type NetlinkSocket, netlinkProtocols, openNetlinkSocket } from '../base/netlink-socket.ts';
 import { familyNames } from './family-names.ts';
 import type { TableName } from './model.ts';
 import { parseMessages } from './netlink-message.ts';

@@ -1,4 +1,4 @@
-import { netlinkProtocols, openNetlinkSocket, type NetlinkSocket } from '../../base/netlink-socket.ts';
+import { type NetlinkSocket, netlinkProtocols, openNetlinkSocket } from '../../base/netlink-socket.ts';
 import { parseMessages } from '../../nft/netlink-message.ts';
 import { type AuditEvent, readAuditEvent } from './audit-event.ts';
 import { type AuditRecord, auditTypes, parseAuditRecord } from './audit-record.ts';

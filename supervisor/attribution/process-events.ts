@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { netlinkProtocols, openNetlinkSocket, type NetlinkSocket } from '../../base/netlink-socket.ts';
+import { type NetlinkSocket, netlinkProtocols, openNetlinkSocket } from '../../base/netlink-socket.ts';
 import { encodeMessage, netlinkTypes, parseMessages } from '../../nft/netlink-message.ts';
 import { awaitMark } from './mark-wait.ts';
 import { monotonicMs } from './monotonic.ts';
