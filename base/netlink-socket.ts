@@ -38,7 +38,8 @@ export type NetlinkSocketOptions = {
   readonly groups?: number;
 };
 
-const sendBytes = 65_536;
+/** Room for what is sent at once; the kernel gives as much as the machine's setting allows, twice. */
+const sendBytes = 1_048_576;
 const bufferLimit = '/proc/sys/net/core/rmem_max';
 
 /**

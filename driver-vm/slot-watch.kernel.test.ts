@@ -42,7 +42,7 @@ async function watched(t: ExecutionContext, direct: readonly DirectDestination[]
   const slot = await makeSlot(scratch.run, { id: 'w', vmmUid: uid, direct }, undo);
   const [drops, changes]: [SlotDrops[], RulesetChange[]] = [[], []];
   const watch = await SlotWatch.open({
-    ...{ run: scratch.run, slot, direct, namespaces: `/proc/${scratch.pid}/root/run/netns`, intervalMs: 20 },
+    ...{ slot, namespaces: `/proc/${scratch.pid}/root/run/netns`, intervalMs: 20 },
     onDrops: (counts) => drops.push(counts),
     onChange: (change) => changes.push(change),
   });
@@ -123,18 +123,24 @@ kernelTest('SlotWatch: a changed table is loaded again within 1 s, and counts go
   const { slot, watch, drops, changes, nft } = await watched(t);
   await sendFrames(slot, `tcp ${guestMac} ${guest} ${host} 22`);
   await until(() => drops.length === 1);
-  const before = await nft('-s', 'list', 'ruleset');
+  // Tables stand in the order in which they were made.
+  const listed = async (): Promise<string> =>
+    (await nft('-s', 'list', 'ruleset'))
+      .split(/(?=^table )/m)
+      .toSorted()
+      .join('');
+  const before = await listed();
   const begun = Date.now();
   await nft('insert rule inet tapwarden_tap0 input accept');
   await until(() => changes.length === 1);
   t.true(Date.now() - begun < 1000);
   t.deepEqual(changes[0]?.difference, ['+ rule inet tapwarden_tap0 input (no comment)']);
-  t.is(await nft('-s', 'list', 'ruleset'), before);
+  t.is(await listed(), before);
   await nft('delete table netdev tapwarden_tap0');
   await until(() => changes.length === 2);
   await nft('add table ip foreign');
   await until(() => changes.length === 3);
-  t.is(await nft('-s', 'list', 'ruleset'), before);
+  t.is(await listed(), before);
   await sendFrames(slot, `tcp ${guestMac} ${guest} ${host} 22`, `raw ${guestMac} 88b5`);
   await until(() => (drops.at(-1)?.['raw'] ?? 0) === 1);
   t.deepEqual(await watch.close(), { ...none, denied_input: 2, raw: 1 });

@@ -1,9 +1,8 @@
-import { inNetworkNamespace, loadOverrunGuard, type Run } from '../base/index.ts';
-import { type DirectDestination, type NftTarget, removeTablesByHandle } from '../nft/index.ts';
+import { inNetworkNamespace, loadOverrunGuard } from '../base/index.ts';
+import type { TableName } from '../nft/index.ts';
 import { NfnetlinkSocket } from '../nft/nfnetlink-socket.ts';
-import type { RulesetPart } from '../nft/ruleset-dump.ts';
-import { type RulesetChange, RulesetChanges, RulesetWatch, tablesBeside } from '../nft/ruleset-watch.ts';
-import { loadSlot, type Slot } from './slot.ts';
+import { type RulesetChange, RulesetChanges, RulesetWatch } from '../nft/ruleset-watch.ts';
+import type { Slot } from './slot.ts';
 import { framesDropCounters, framesTable, slotDropCounters, slotTable } from './slot-table.ts';
 
 /** Packets by drop counter. Example: `{spoofed: 0, ipv6: 2, denied_input: 0, denied_forward: 0, raw: 0}`. */
@@ -11,11 +10,7 @@ export type SlotDrops = Readonly<Record<string, number>>;
 
 /** What a watch of a slot needs. */
 export type SlotWatchOptions = {
-  readonly run: Run;
-  readonly slot: Slot;
-  readonly direct: readonly DirectDestination[];
-  /** For the file of a ruleset that is loaded again. */
-  readonly folder?: string;
+  readonly slot: Pick<Slot, 'namespace'>;
   /** Where namespaces are bound. @default '/run/netns' */
   readonly namespaces?: string;
   /** Told when the host dropped what the guest's fence should have; since the sandbox began. */
@@ -36,8 +31,9 @@ export class SlotWatch {
   /** What counters had when they were set back, and what they had last. */
   readonly #base = new Map<string, number>();
   readonly #last = new Map<string, number>();
+  /** The tables' handles, when they were read last. */
+  readonly #handles = new Map<TableName, number>();
   #told = 0;
-  #restoring = false;
   #rulesets: RulesetWatch | undefined;
   #timer: NodeJS.Timeout | undefined;
   #reading: Promise<void> | undefined;
@@ -64,7 +60,11 @@ export class SlotWatch {
       watch.#rulesets = await RulesetWatch.open({
         socket: opened.parts,
         changes: opened.changes,
-        restore: async (found) => await watch.#restore(found),
+        restore: async (giveBack) => {
+          // What a table that is made anew has counted is gone with it.
+          await watch.read();
+          await giveBack();
+        },
         onChange,
       });
     } catch (error) {
@@ -107,13 +107,14 @@ export class SlotWatch {
   }
 
   async #read(): Promise<void> {
-    if (this.#restoring) return;
-    const [slot, frames] = [await this.#socket.counters(slotTable), await this.#socket.counters(framesTable)];
-    for (const [counters, names] of [
-      [slot, slotDropCounters],
-      [frames, framesDropCounters],
+    for (const [table, names] of [
+      [slotTable, slotDropCounters],
+      [framesTable, framesDropCounters],
     ] as const) {
-      for (const name of names) this.#take(name, counters.get(name) ?? 0);
+      const { handle, counters } = await this.#countersOf(table);
+      const isNew = handle !== (this.#handles.get(table) ?? handle);
+      for (const name of names) this.#take(name, counters.get(name) ?? 0, isNew);
+      this.#handles.set(table, handle);
     }
     const sum = Object.values(this.drops).reduce((total, packets) => total + packets, 0);
     if (sum <= this.#told) return;
@@ -121,32 +122,20 @@ export class SlotWatch {
     this.#options.onDrops(this.drops);
   }
 
-  /** A counter that has fallen was set back, and counts from there. */
-  #take(name: string, packets: number): void {
-    const last = this.#last.get(name) ?? 0;
-    if (packets < last) this.#base.set(name, (this.#base.get(name) ?? 0) + last);
-    this.#last.set(name, packets);
-  }
-
-  /** Loads both tables again, and takes tables away that are not ours: the namespace is. */
-  async #restore(found: readonly RulesetPart[]): Promise<void> {
-    await this.read();
-    // No reading until both tables count from nothing: what one had would be counted twice.
-    this.#restoring = true;
-    try {
-      await this.#load(found);
-    } finally {
-      this.#restoring = false;
+  /** The counters of a table, and its handle, which says that it is the one of before and counts on. */
+  async #countersOf(table: TableName): Promise<{ handle: number; counters: ReadonlyMap<string, number> }> {
+    for (let handle = await this.#socket.tableHandle(table); ; ) {
+      const counters = await this.#socket.counters(table);
+      const after = await this.#socket.tableHandle(table);
+      if (after === handle) return { handle, counters };
+      handle = after;
     }
   }
 
-  async #load(found: readonly RulesetPart[]): Promise<void> {
-    const { run, slot, direct, folder } = this.#options;
-    const target: NftTarget = { run, enter: slot.enter, ...(folder === undefined ? {} : { folder }) };
-    await loadSlot(target, direct);
-    for (const [name, packets] of this.#last) this.#base.set(name, (this.#base.get(name) ?? 0) + packets);
-    this.#last.clear();
-    // The namespace is ours.
-    await removeTablesByHandle(target, tablesBeside([slotTable, framesTable], found));
+  /** A counter of a table that was made anew, or one that has fallen, counts from nothing. */
+  #take(name: string, packets: number, isNew: boolean): void {
+    const last = this.#last.get(name) ?? 0;
+    if (isNew || packets < last) this.#base.set(name, (this.#base.get(name) ?? 0) + last);
+    this.#last.set(name, packets);
   }
 }

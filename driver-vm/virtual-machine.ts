@@ -41,7 +41,7 @@ export function virtualMachine(options: VirtualMachineOptions): Carrier {
         watch: async (told) => {
           // It loads a native module, which a jail has no need of.
           const { SlotWatch: Watch } = await import('./slot-watch.ts');
-          const opened = await Watch.open({ run, slot, direct, folder, ...told });
+          const opened = await Watch.open({ slot, ...told });
           undo.push("end the watch of the slot's tables", async () => void (await opened.close()));
           watch = opened;
         },

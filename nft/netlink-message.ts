@@ -15,7 +15,15 @@ export type NetlinkMessage = {
 };
 
 /** Flags of a message. `dumpInterrupted`: the kernel's data changed while it was dumped, and the dump may lack parts. */
-export const netlinkFlags = { request: 0x1, multi: 0x2, ack: 0x4, dumpInterrupted: 0x10, dump: 0x300 } as const;
+export const netlinkFlags = {
+  request: 0x1,
+  multi: 0x2,
+  ack: 0x4,
+  dumpInterrupted: 0x10,
+  dump: 0x300,
+  create: 0x400,
+  append: 0x800,
+} as const;
 
 /** Types that netlink itself has. */
 export const netlinkTypes = { error: 2, done: 3 } as const;
@@ -90,6 +98,18 @@ export function eachAttribute(
     visit(bytes.readUInt16LE(at + 2) & attributeTypeMask, at + attributeHeaderBytes, at + length);
     at += aligned(length);
   }
+}
+
+/** The attributes of some types in a list, as they are, padded. */
+export function attributesOf(bytes: Buffer, types: readonly number[]): Buffer {
+  const kept: Buffer[] = [];
+  eachAttribute(bytes, 0, bytes.length, (type, from, to) => {
+    if (!types.includes(type)) return;
+    const attribute = bytes.subarray(from - attributeHeaderBytes, to);
+    const padding = aligned(attribute.length) - attribute.length;
+    kept.push(padding === 0 ? attribute : Buffer.concat([attribute], attribute.length + padding));
+  });
+  return Buffer.concat(kept);
 }
 
 /** A big-endian 64-bit number of at most 2^53. */

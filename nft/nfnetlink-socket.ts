@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { getSystemErrorName } from 'node:util';
 import { isTapwardenError, TapwardenError } from '../base/index.ts';
 import { type NetlinkSocket, netlinkProtocols, openNetlinkSocket } from '../base/netlink-socket.ts';
 import type { TableName } from './model.ts';
@@ -7,9 +8,12 @@ import {
   countersRequest,
   eachElement,
   elementsRequest,
+  encodeBatch,
   generationOf,
+  generationRequest,
   type NfnetlinkRequest,
   parseCounter,
+  parseGeneration,
   parseTableHandle,
   tableRequest,
 } from './nfnetlink.ts';
@@ -21,10 +25,21 @@ import {
   partsRequest,
   type RulesetPart,
 } from './ruleset-dump.ts';
+import { elementRequest } from './ruleset-replay.ts';
 
 /** The kernel fills a datagram of a dump up to 32 KiB, if the reader has room for it. */
 const datagramBytes = 65_536;
 const maxAttempts = 20;
+
+/** Bytes of struct nfgenmsg, which begins every payload. */
+const genericBytes = 4;
+
+/** A ruleset as it was read. */
+export type RulesetReading = {
+  readonly parts: readonly RulesetPart[];
+  /** Which generation all of it is of; `undefined` where it changed meanwhile. */
+  readonly generation: number | undefined;
+};
 
 type Answer = {
   readonly sequence: number;
@@ -49,6 +64,8 @@ export class NfnetlinkSocket {
   #waiting: Answer | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #fixed = new Map<string, readonly RulesetPart[]>();
+  /** The parts that were read last, by the kernel's bytes. */
+  #known: ReadonlyMap<string, RulesetPart> = new Map();
 
   /** `bufferBytes` is the room for one datagram of the kernel, of which tests take a small one. @default 65536 */
   constructor(options: { readonly bufferBytes?: number } = {}) {
@@ -114,20 +131,77 @@ export class NfnetlinkSocket {
 
   /**
    * Every table, chain, rule, set and named object of the namespace, in the kernel's order, and the elements of sets that
-   * commands alone change, sorted.
+   * commands alone change, sorted. Parts that are as they were read last are the same objects again.
    *
    * @throws NOT_ROOT as {@link tableHandle}
    */
-  async ruleset(): Promise<readonly RulesetPart[]> {
+  async ruleset(): Promise<RulesetReading> {
+    const begun = await this.generation();
+    const known = this.#known;
+    const seen = new Map<string, RulesetPart>();
     const parts: RulesetPart[] = [];
     for (const kind of dumpedKinds) {
-      const begun = parts.length;
+      const start = parts.length;
       await this.#dump(partsRequest(kind), `the ${kind}s of the namespace`, {
-        begin: () => parts.splice(begun),
-        onPayload: (payload) => parts.push(parsePart(kind, payload)),
+        begin: () => parts.splice(start),
+        onPayload: (payload) => {
+          // All but the generation: to read it anew takes an emulated processor longer than to look it up.
+          const text = `${kind} ${payload[0]} ${payload.toString('latin1', genericBytes)}`;
+          const part = seen.get(text) ?? known.get(text) ?? parsePart(kind, payload);
+          seen.set(text, part);
+          parts.push(part);
+        },
       });
     }
-    return [...parts, ...(await this.#staticElements(parts))];
+    this.#known = seen;
+    const elements = await this.#staticElements(parts);
+    const ended = await this.generation();
+    return { parts: [...parts, ...elements], generation: begun === ended ? begun : undefined };
+  }
+
+  /** The number of the ruleset's generation, which each transaction in the namespace raises. Errors as {@link tableHandle}. */
+  async generation(): Promise<number> {
+    let generation: number | undefined;
+    await this.#ask(generationRequest, 'the generation of the ruleset', (payload) => {
+      generation = parseGeneration(payload);
+    });
+    if (generation === undefined) throw unreadable('The kernel gave no generation of the ruleset');
+    return generation;
+  }
+
+  /** Whether a set has an element now; unlike a dump this passes over none. */
+  async holds(element: RulesetPart): Promise<boolean> {
+    let held = false;
+    try {
+      await this.#ask(elementRequest(element), `an element of ${element.name}`, () => {
+        held = true;
+      });
+    } catch (error) {
+      if (!isTapwardenError(error, 'NFT_NOT_FOUND')) throw error;
+    }
+    return held;
+  }
+
+  /**
+   * Sends messages as one transaction: all of it takes effect, or nothing.
+   *
+   * @param generation which the ruleset must have; one that has changed is refused. @default any
+   * @throws NFT_REJECTED when the kernel refuses it, with its `errno`
+   * @throws NOT_ROOT as {@link tableHandle}
+   */
+  async transact(requests: readonly NfnetlinkRequest[], generation?: number): Promise<void> {
+    if (requests.length === 0) return;
+    try {
+      await this.#inTurn((sequence) => encodeBatch(requests, sequence, generation));
+    } catch (cause) {
+      const { errno, refused } = cause as Partial<ReturnType<typeof refusal>>;
+      if (errno === undefined || errno === constants.errno.EPERM) throw classify(cause, 'the ruleset');
+      throw new TapwardenError('NFT_REJECTED', {
+        message: `The kernel refuses a message of type ${refused} of the ruleset: ${getSystemErrorName(-errno)}`,
+        details: { errno, refused },
+        cause,
+      });
+    }
   }
 
   /**
@@ -193,21 +267,28 @@ export class NfnetlinkSocket {
 
   /** Asks, and says whether the answer was interrupted. */
   async #ask(request: NfnetlinkRequest, what: string, onPayload: (payload: Buffer) => void): Promise<boolean> {
-    const turn = this.#last.then(async () => await this.#exchange(request, onPayload));
-    this.#last = turn.catch(() => undefined);
     try {
-      return await turn;
+      return await this.#inTurn((sequence) => encodeMessage({ ...request, sequence }), onPayload);
     } catch (cause) {
       throw classify(cause, what);
     }
   }
 
-  async #exchange(request: NfnetlinkRequest, onPayload: (payload: Buffer) => void): Promise<boolean> {
+  async #inTurn(
+    encode: (sequence: number) => Buffer,
+    onPayload: Answer['onPayload'] = () => undefined,
+  ): Promise<boolean> {
+    const turn = this.#last.then(async () => await this.#exchange(encode, onPayload));
+    this.#last = turn.catch(() => undefined);
+    return await turn;
+  }
+
+  async #exchange(encode: (sequence: number) => Buffer, onPayload: Answer['onPayload']): Promise<boolean> {
     this.#sequence += 1;
     const sequence = this.#sequence;
     return await new Promise<boolean>((resolve, reject) => {
       this.#waiting = { sequence, onPayload, resolve, reject, interrupted: false };
-      this.#socket.send(encodeMessage({ ...request, sequence }), {}, (error) => {
+      this.#socket.send(encode(sequence), {}, (error) => {
         if (error !== undefined && error !== null) this.#fail(error);
       });
     });
@@ -224,7 +305,7 @@ export class NfnetlinkSocket {
           const errno = payload.length >= 4 ? -payload.readInt32LE(0) : 0;
           // A dump that the ruleset's change broke off ends with EINTR.
           if (errno === constants.errno.EINTR) waiting.interrupted = true;
-          else if (errno !== 0) return this.#fail(Object.assign(new Error(`errno ${errno}`), { errno }));
+          else if (errno !== 0) return this.#fail(refusal(errno, payload));
           this.#waiting = undefined;
           waiting.resolve(waiting.interrupted);
         } else {
@@ -244,6 +325,15 @@ export class NfnetlinkSocket {
     this.#waiting?.reject(error);
     this.#waiting = undefined;
   }
+}
+
+/** An answer of the kernel that has an error, and the header of what it refused. Source: netlink(7), struct nlmsgerr. */
+function refusal(
+  errno: number,
+  payload: Buffer,
+): Error & { readonly errno: number; readonly refused: number | undefined } {
+  const refused = payload.length >= 10 ? payload.readUInt16LE(8) & 0xff : undefined;
+  return Object.assign(new Error(`errno ${errno}`), { errno, refused });
 }
 
 const tableOf = ({ family, table }: RulesetPart): string => `${family} ${table}`;

@@ -1,13 +1,21 @@
 import type { Family, TableName } from './model.ts';
-import { eachAttribute, encodeAttribute, encodeText, netlinkFlags, readNumber64, readText } from './netlink-message.ts';
+import {
+  eachAttribute,
+  encodeAttribute,
+  encodeMessage,
+  encodeText,
+  netlinkFlags,
+  readNumber64,
+  readText,
+} from './netlink-message.ts';
 
 /**
  * What is asked of nf_tables over netlink, and its answers: tables, named counters, and the elements of sets with their
  * counters.
  *
- * Source: include/uapi/linux/netfilter/nfnetlink.h (struct nfgenmsg, NFNL_SUBSYS_NFTABLES),
+ * Source: include/uapi/linux/netfilter/nfnetlink.h (struct nfgenmsg, NFNL_SUBSYS_NFTABLES, NFNL_MSG_BATCH_BEGIN, enum nfnl_batch_attributes),
  * include/uapi/linux/netfilter/nf_tables.h (enums nf_tables_msg_types, nft_table_attributes, nft_object_attributes,
- * nft_set_elem_list_attributes, nft_set_elem_attributes, nft_counter_attributes).
+ * nft_set_elem_list_attributes, nft_set_elem_attributes, nft_counter_attributes, nft_gen_attributes).
  */
 
 /** A request without its sequence number. */
@@ -20,9 +28,21 @@ export type NamedCounter = { readonly name: string; readonly packets: number; re
 const families: Readonly<Record<Family, number>> = { inet: 1, netdev: 5 };
 
 const subsystem = 10 << 8;
-const types = { getTable: subsystem | 1, getElements: subsystem | 13, getObjects: subsystem | 19 } as const;
+const types = {
+  getTable: subsystem | 1,
+  getElements: subsystem | 13,
+  getObjects: subsystem | 19,
+  getGeneration: subsystem | 16,
+} as const;
+/** NFNL_MSG_BATCH_BEGIN and NFNL_MSG_BATCH_END. */
+const batchTypes = { begin: 16, end: 17 } as const;
+const batchAttributes = { generation: 1 } as const;
+const generationAttributes = { id: 1 } as const;
 /** Bytes of struct nfgenmsg, which begins every payload. */
 const genericBytes = 4;
+
+/** struct nfgenmsg of a batch: the subsystem is its resource, in network order. */
+const batchGeneric = Buffer.from([0, 0, 0, 10]);
 
 const tableAttributes = { name: 1, handle: 4 } as const;
 const objectAttributes = { table: 1, name: 2, type: 3, data: 4 } as const;
@@ -68,6 +88,53 @@ export function elementsRequest({ family, name }: TableName, set: string): Nfnet
       encodeText(listAttributes.set, set),
     ]),
   };
+}
+
+/** Asks for the number of the ruleset's generation. */
+export const generationRequest: NfnetlinkRequest = {
+  type: types.getGeneration,
+  flags: netlinkFlags.request | netlinkFlags.ack,
+  payload: Buffer.alloc(genericBytes),
+};
+
+/** The number in an answer to {@link generationRequest}. */
+export function parseGeneration(payload: Buffer): number | undefined {
+  let generation: number | undefined;
+  eachAttribute(payload, genericBytes, payload.length, (type, from) => {
+    if (type === generationAttributes.id) generation = payload.readUInt32BE(from);
+  });
+  return generation;
+}
+
+/**
+ * A transaction. All of its messages have one number, so that any of them can tell of an error; the last one tells of the end.
+ *
+ * @param generation which the ruleset must have; another one is refused with ERESTART
+ */
+export function encodeBatch(
+  requests: readonly NfnetlinkRequest[],
+  sequence: number,
+  generation: number | undefined,
+): Buffer {
+  const mark = (type: number, ...attributes: readonly Buffer[]): Buffer =>
+    encodeMessage({
+      type,
+      flags: netlinkFlags.request,
+      sequence,
+      payload: Buffer.concat([batchGeneric, ...attributes]),
+    });
+  const id = Buffer.alloc(4);
+  id.writeUInt32BE(generation ?? 0);
+  return Buffer.concat([
+    mark(batchTypes.begin, ...(generation === undefined ? [] : [encodeAttribute(batchAttributes.generation, id)])),
+    ...requests.map(({ type, flags, payload }, index) =>
+      encodeMessage({
+        ...{ type, sequence, payload },
+        flags: index === requests.length - 1 ? flags | netlinkFlags.ack : flags,
+      }),
+    ),
+    mark(batchTypes.end),
+  ]);
 }
 
 /** The lower 16 bits of the ruleset's generation, which each transaction raises; the kernel puts them into each answer. */

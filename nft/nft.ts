@@ -38,14 +38,6 @@ export async function applyRulesetOver(target: NftTarget, ruleset: Ruleset): Pro
 }
 
 /**
- * Loads a ruleset as {@link applyRuleset} does, or with `over` as {@link applyRulesetOver} does, for a caller who reads
- * what stands then, so that nft need not prove it. Errors as there.
- */
-export async function restoreRuleset(target: NftTarget, ruleset: Ruleset, { over }: { over: boolean }): Promise<void> {
-  await loadText(target, over ? renderRulesetOver(ruleset) : renderRuleset(ruleset), ruleset.table, []);
-}
-
-/**
  * Gives some chains of a table that stands the rules of the model, and adds the sets of the model that are not there:
  * all of it, or nothing. Errors as {@link applyRuleset}.
  */
@@ -78,20 +70,6 @@ export async function checkRuleset(target: NftTarget, ruleset: Ruleset): Promise
  */
 export async function removeTable(target: NftTarget, table: TableName): Promise<void> {
   await nft(target, ['delete', 'table', table.family, table.name], table);
-}
-
-/** A table by the number that the kernel gave it, as its name may be one that nft cannot read. */
-export type TableHandle = { readonly family: string; readonly handle: number };
-
-/**
- * Deletes tables of whomever, and all in them: all of them, or none.
- *
- * @throws NFT_NOT_FOUND when one does not exist
- */
-export async function removeTablesByHandle(target: NftTarget, tables: readonly TableHandle[]): Promise<void> {
-  if (tables.length === 0) return;
-  const lines = tables.map(({ family, handle }) => `delete table ${family} handle ${handle}\n`);
-  await loadText(target, lines.join(''), { family: 'inet', name: '*' }, [], true);
 }
 
 /**

@@ -31,6 +31,10 @@ export type RulesetPart = {
   readonly size?: number;
   /** All else that it says, in the kernel's bytes, as hexadecimal text; without handles, counts and other state. */
   readonly content: string;
+  /** Of a set or chain without a name of its own: it comes and goes with the rule that uses it. */
+  readonly bound?: boolean;
+  /** All attributes, as the kernel gave them. */
+  readonly bytes: Buffer;
 };
 
 /** What a ruleset is made of. Elements that packets make, or that end by themselves, are none of it. */
@@ -55,7 +59,7 @@ const layouts: Readonly<Record<DumpedKind, Layout>> = {
   table: { table: 1, name: undefined, handle: 4, state: [3, 5] },
   chain: { table: 1, name: 3, handle: 2, state: [6, 8, 9, 11] },
   rule: { table: 1, name: 2, handle: 3, state: [6, 8, 9, 10, 11] },
-  set: { table: 1, name: 2, handle: 16, state: [10, 14, 20] },
+  set: { table: 1, name: 2, handle: 16, state: [10, 14, 19, 20] },
   object: { table: 1, name: 2, handle: 6, state: [4, 5, 7] },
 };
 type Layout = {
@@ -65,6 +69,8 @@ type Layout = {
   readonly state: readonly number[];
 };
 
+/** Flags of a chain. */
+const chainFlags = { attribute: 10, binding: 0x4 } as const;
 /** Flags of a set. */
 const setFlags = { attribute: 3, anonymous: 0x1, timeout: 0x10, dynamic: 0x20 } as const;
 const setDescription = { attribute: 9, size: 1 } as const;
@@ -102,6 +108,7 @@ export function parsePart(kind: DumpedKind, payload: Buffer): RulesetPart {
   let [flags, size] = [0, undefined as number | undefined];
   eachAttribute(payload, genericBytes, payload.length, (type, from, to) => {
     if (kind === 'set' && type === setFlags.attribute) flags = payload.readUInt32BE(from);
+    if (kind === 'chain' && type === chainFlags.attribute) flags = payload.readUInt32BE(from);
     if (kind === 'set' && type === setDescription.attribute) {
       eachAttribute(payload, from, to, (part, at) => {
         if (part === setDescription.size) size = payload.readUInt32BE(at);
@@ -117,6 +124,8 @@ export function parsePart(kind: DumpedKind, payload: Buffer): RulesetPart {
       content.push(`${type}:${payload.toString('hex', from, to)}`);
     }
   });
+  const bound =
+    (kind === 'set' && (flags & setFlags.anonymous) !== 0) || (kind === 'chain' && (flags & chainFlags.binding) !== 0);
   return {
     kind,
     family: payload[0] ?? 0,
@@ -127,6 +136,9 @@ export function parsePart(kind: DumpedKind, payload: Buffer): RulesetPart {
     ...(kind === 'set' ? { elements: elementsKind(flags) } : {}),
     ...(size === undefined ? {} : { size }),
     content: content.sort().join(' '),
+    ...(bound ? { bound } : {}),
+    // A copy, as the datagram is larger by far.
+    bytes: Buffer.from(payload.subarray(genericBytes)),
   };
 }
 
@@ -165,7 +177,8 @@ export function parseElements({ family, table, name }: RulesetPart, payload: Buf
         }
         content.push(`${part}:${payload.toString('hex', first, last)}`);
       });
-      parts.push({ kind: 'element', family, table, name, key, handle: 0, content: content.sort().join(' ') });
+      const bytes = Buffer.from(payload.subarray(start, end));
+      parts.push({ kind: 'element', family, table, name, key, handle: 0, content: content.sort().join(' '), bytes });
     });
   });
   return parts;

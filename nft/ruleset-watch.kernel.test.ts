@@ -44,7 +44,15 @@ const nft = async (text: string): Promise<void> => {
 const listed = async (): Promise<string> =>
   (await scratch.run(['nft', '-s', 'list', 'ruleset'])).stdout.replace(/(set seen \{[^}]*)elements = \{[^}]*\}/, '$1');
 
-/** A watch over the table above, which is loaded again as it was first, and what it told. */
+/** The parts of that table in an order of their own: they stand in the one in which they were made. */
+const partsOf = (text: string): readonly string[] =>
+  text
+    .replace(/^table .*\{$|^\}$/gm, '')
+    .split('\n\n')
+    .map((part) => part.replaceAll(/\s+/g, ' ').trim())
+    .toSorted();
+
+/** A watch over the table above, and what it told. */
 async function watching(
   t: ExecutionContext,
 ): Promise<{ watch: RulesetWatch; changes: RulesetChange[]; before: string }> {
@@ -57,7 +65,6 @@ async function watching(
   }));
   const watch = await RulesetWatch.open({
     ...opened,
-    restore: async () => await nft(`flush ruleset\n${table}`),
     onChange: (change) => changes.push(change),
     intervalMs: 60_000,
   });
@@ -179,6 +186,73 @@ kernelTest('RulesetWatch: a ruleset that is changed again and again is put right
   t.true(changes.length <= 10, `${changes.length} times`);
 });
 
+kernelTest('RulesetWatch: who waits for it does not wait for those who change a ruleset without end', async (t) => {
+  const { watch, changes } = await watching(t);
+  let ended = false;
+  const changing = (async () => {
+    while (!ended) await nft('insert rule inet tw_watched output accept').catch(() => undefined);
+  })();
+  await until(() => changes.length > 0);
+  const begun = Date.now();
+  await watch.settle();
+  ended = true;
+  await changing;
+  t.true(Date.now() - begun < 2000, `${Date.now() - begun} ms`);
+});
+
+kernelTest(
+  'RulesetWatch: counters and elements that packets made live on, also where strange parts are taken out',
+  async (t) => {
+    const { changes, before } = await watching(t);
+    const send =
+      'socket(S,AF_INET,SOCK_DGRAM,0); send(S,"x",0,pack_sockaddr_in(9,inet_aton("198.51.100.7"))) for 1..50';
+    // Not over lo, which is accepted: over a link that leads nowhere.
+    await scratch.run([
+      'sh',
+      '-euc',
+      'ip link add out type veth peer name world; ip link set out up; ip link set world up; ip address add 192.0.2.100/24 dev out; ip route add default dev out',
+    ]);
+    await scratch.run(['perl', '-MSocket', '-e', send] as unknown as ['perl']);
+    const counts = async (): Promise<string> =>
+      (await scratch.run(['nft', 'list', 'table', 'inet', 'tw_watched'])).stdout;
+    const areCounted = async (): Promise<void> => {
+      const counted = await counts();
+      // The link's own noise is counted too.
+      t.true(Number(/counter refused \{\s+packets (\d+) /.exec(counted)?.[1]) >= 50, counted);
+      t.regex(counted, /elements = \{ 198\.51\.100\.7 counter packets 50 /);
+    };
+    await areCounted();
+    await nft(`
+    flush table inet tw_watched
+    delete set inet tw_watched sticky
+    table inet tw_watched {
+      set sticky { type inet_service; }
+      set strange { type ipv4_addr; elements = { 192.0.2.9 }; }
+      counter stranger { }
+      chain lost { counter name stranger accept; }
+      chain early { type filter hook output priority -400; ip daddr @strange jump lost; }
+      chain output { policy accept; }
+    }
+  `);
+    await until(() => changes.length > 0);
+    t.not(changes[0]?.restoredMs, null, changes[0]?.difference.join('; '));
+    t.deepEqual(partsOf(await listed()), partsOf(before));
+    await areCounted();
+  },
+);
+
+kernelTest('RulesetWatch: a chain of the same name at another hook is made anew', async (t) => {
+  const { changes, before } = await watching(t);
+  await nft(`
+    flush table inet tw_watched
+    delete chain inet tw_watched output
+    table inet tw_watched { chain output { type filter hook input priority 7; policy accept; }; }
+  `);
+  await until(() => changes.length > 0);
+  t.not(changes[0]?.restoredMs, null, changes[0]?.difference.join('; '));
+  t.deepEqual(partsOf(await listed()), partsOf(before));
+});
+
 kernelTest('RulesetWatch: a ruleset that cannot be loaded again is said to be gone', async (t) => {
   await nft(table);
   const changes: RulesetChange[] = [];
@@ -194,4 +268,8 @@ kernelTest('RulesetWatch: a ruleset that cannot be loaded again is said to be go
   await until(() => changes.length > 0);
   t.is(changes[0]?.restoredMs, null);
   t.is(changes[0]?.difference.at(-1), 'it was not loaded: no nft');
+  await nft('add table inet beside');
+  await nft('delete table inet beside');
+  await watch.settle();
+  t.is(changes.length, 1, 'once');
 });

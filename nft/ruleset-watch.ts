@@ -1,13 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../base/index.ts';
+import { isTapwardenError, messageOf } from '../base/index.ts';
 import { type NetlinkSocket, netlinkProtocols, openNetlinkSocket } from '../base/netlink-socket.ts';
-import { familyNames } from './family-names.ts';
-import type { TableName } from './model.ts';
 import { parseMessages } from './netlink-message.ts';
-import type { NfnetlinkSocket } from './nfnetlink-socket.ts';
-import type { TableHandle } from './nft.ts';
+import type { NfnetlinkSocket, RulesetReading } from './nfnetlink-socket.ts';
 import { type Difference, differencesOf, differenceText } from './ruleset-difference.ts';
 import type { RulesetPart } from './ruleset-dump.ts';
+import { rebuildOf, replayOf } from './ruleset-replay.ts';
 
 /** NFNLGRP_NFTABLES: every change, of whomever. Source: include/uapi/linux/netfilter/nfnetlink.h. */
 const changesGroup = 7;
@@ -19,7 +17,7 @@ const maxLines = 20;
 /** A ruleset that is changed without end is put right so often, and no oftener. */
 const leastMs = 250;
 
-/** Pauses before missing elements are looked for again; then they are missing. */
+/** Pauses before a set is read again of which the kernel may have passed over elements. */
 const pausesMs: readonly number[] = [5, 10, 20, 40, 80];
 
 /** What became of a change. */
@@ -37,14 +35,24 @@ export type RulesetWatchOptions = {
   readonly socket: NfnetlinkSocket;
   /** Opened there too. */
   readonly changes: RulesetChanges;
-  /** Loads what should stand, and takes away what should not. */
-  readonly restore: (found: readonly RulesetPart[]) => Promise<void>;
+  /**
+   * Called when something differs: it calls its argument, which gives the kernel back what should stand, and sees to it that
+   * nothing of ours comes between. Parts that follow what goes on are given as they are now by `now`.
+   *
+   * @default what stood when the watch began is given back
+   */
+  readonly restore?: (giveBack: GiveBack) => Promise<void>;
   /** Parts as they are compared; `undefined` for those that come and go by design. @default as they are */
   readonly compared?: (part: RulesetPart) => RulesetPart | undefined;
   readonly onChange: (change: RulesetChange) => void;
-  /** Between two looks without a cause. @default 5000 */
+  /** Between two looks without a cause, and between two attempts at what cannot be put right. @default 5000 */
   readonly intervalMs?: number;
 };
+
+/** Gives the kernel back what should stand; `now` makes of the parts of the beginning those of now. */
+export type GiveBack = (now?: (parts: readonly RulesetPart[]) => readonly RulesetPart[]) => Promise<void>;
+
+const defaultIntervalMs = 5000;
 
 /**
  * Tells of every transaction on the nf_tables of the network namespace in which it is opened. What it misses it tells of
@@ -78,12 +86,19 @@ export class RulesetChanges {
  */
 export class RulesetWatch {
   readonly #options: RulesetWatchOptions;
+  /** The parts that should stand, as they were read. */
+  #kept: readonly RulesetPart[] = [];
+  /** The same as they are compared. */
   #wanted: readonly RulesetPart[] = [];
+  readonly #compared = new WeakMap<RulesetPart, RulesetPart | undefined>();
   #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> | undefined;
+  /** What is done now: one look, or one change of ours. */
+  #busy: Promise<void> | undefined;
   #again = false;
   #closed = false;
   #restoredAt = 0;
+  /** What could not be put right, as it was told of, and when that is tried again. */
+  #failed: { readonly told: string; readonly againAt: number } | undefined;
 
   private constructor(options: RulesetWatchOptions) {
     this.#options = options;
@@ -97,13 +112,13 @@ export class RulesetWatch {
   static async open(options: RulesetWatchOptions): Promise<RulesetWatch> {
     const watch = new RulesetWatch(options);
     try {
-      watch.#wanted = await watch.#readWhole();
+      watch.#keep(await watch.#readWhole());
     } catch (error) {
       watch.close();
       throw error;
     }
     options.changes.onChange = () => watch.#look();
-    watch.#timer = setInterval(() => watch.#look(), options.intervalMs ?? 5000);
+    watch.#timer = setInterval(() => watch.#look(), options.intervalMs ?? defaultIntervalMs);
     watch.#timer.unref();
     return watch;
   }
@@ -111,7 +126,9 @@ export class RulesetWatch {
   /** Waits until every change up to now is told of. */
   async settle(): Promise<void> {
     this.#look();
-    while (this.#looking !== undefined) await this.#looking;
+    // What goes on may have begun before the call, so that the look after it counts; those that follow are of later changes,
+    // of which somebody may make one after the other.
+    for (let count = 0; count < 2 && this.#busy !== undefined; count += 1) await this.#busy;
   }
 
   /**
@@ -119,23 +136,10 @@ export class RulesetWatch {
    * then on. Nothing is looked at meanwhile.
    */
   async adding(set: string, body: () => Promise<void>): Promise<void> {
-    while (this.#looking !== undefined) await this.#looking;
+    while (this.#busy !== undefined) await this.#busy;
     const change = this.#add(set, body);
-    this.#looking = change
-      .catch(() => undefined)
-      .finally(() => {
-        this.#looking = undefined;
-        if (this.#again) this.#look();
-      });
+    this.#begin(change.catch(() => undefined));
     await change;
-  }
-
-  async #add(set: string, body: () => Promise<void>): Promise<void> {
-    await body();
-    const added = differencesOf(this.#wanted, await this.#read()).filter(
-      ({ sign, part }) => sign === '+' && part.kind === 'element' && part.name === set,
-    );
-    this.#wanted = [...this.#wanted, ...added.map(({ part }) => part)];
   }
 
   close(): void {
@@ -145,84 +149,129 @@ export class RulesetWatch {
     this.#options.socket.close();
   }
 
+  async #add(set: string, body: () => Promise<void>): Promise<void> {
+    await body();
+    const { parts } = await this.#options.socket.ruleset();
+    const added = differencesOf(this.#kept, parts).filter(
+      ({ sign, part }) => sign === '+' && part.kind === 'element' && part.name === set,
+    );
+    this.#keep([...this.#kept, ...added.map(({ part }) => part)]);
+  }
+
+  #keep(parts: readonly RulesetPart[]): void {
+    this.#kept = parts;
+    this.#wanted = this.#comparable(parts);
+  }
+
   #look(): void {
     if (this.#closed) return;
     this.#again = true;
-    this.#looking ??= this.#lookOn().finally(() => {
-      this.#looking = undefined;
-    });
+    if (this.#busy === undefined) this.#lookNow();
   }
 
-  async #lookOn(): Promise<void> {
-    while (this.#again && !this.#closed) {
-      this.#again = false;
-      await this.#compare().catch(() => undefined);
-    }
+  #lookNow(): void {
+    this.#again = false;
+    this.#begin(this.#compare().catch(() => undefined));
+  }
+
+  #begin(work: Promise<void>): void {
+    this.#busy = work.finally(() => {
+      this.#busy = undefined;
+      if (this.#again && !this.#closed) this.#lookNow();
+    });
   }
 
   async #compare(): Promise<void> {
     const noticed = Date.now();
-    // A transaction between the dumps of two kinds shows half of the old and half of the new: only the second look counts.
-    const first = await this.#differences();
-    if (first.differences.length === 0) return;
-    // Elements that are missing were looked for more than once already.
-    const { found, differences } = first.differences.every(isMissingElement) ? first : await this.#differences();
-    if (differences.length === 0 || this.#closed) return;
-    const wait = this.#restoredAt + leastMs - noticed;
-    if (wait > 0) {
+    let look = await this.#differences();
+    const wait = this.#restoredAt + leastMs - Date.now();
+    if (look.differences.length > 0 && wait > 0) {
       await sleep(wait);
-      this.#again = true;
-      return;
+      look = await this.#differences();
     }
+    // What was read while it changed shows half of the old and half of the new: the second look counts.
+    if (look.differences.length > 0 && look.generation === undefined) look = await this.#differences();
+    const { differences } = look;
+    if (differences.length === 0) this.#failed = undefined;
+    if (differences.length === 0 || this.#closed) return;
     const difference = differences.slice(0, maxLines).map(differenceText);
-    const restored = await this.#restore(found);
+    const told = difference.join('\n');
+    const before = this.#failed;
+    if (before?.told === told && Date.now() < before.againAt) return;
+    const { problem, isVain } = await this.#restore(look);
     this.#restoredAt = Date.now();
+    const { intervalMs = defaultIntervalMs } = this.#options;
+    this.#failed = isVain ? { told, againAt: this.#restoredAt + intervalMs } : undefined;
+    // What cannot be put right is told of once.
+    if (isVain && before?.told === told) return;
     this.#options.onChange({
-      difference: restored === undefined ? difference : [...difference, restored],
+      difference: problem === undefined ? difference : [...difference, problem],
       differences: differences.length,
-      restoredMs: restored === undefined ? this.#restoredAt - noticed : null,
+      restoredMs: problem === undefined ? this.#restoredAt - noticed : null,
     });
   }
 
-  /** Loads the ruleset again. Returns why it does not stand, if it does not. */
-  async #restore(found: readonly RulesetPart[]): Promise<string | undefined> {
+  /** Gives the ruleset back. Says why it does not stand, if it does not, and whether nobody else has a hand in that. */
+  async #restore(look: RulesetReading): Promise<{ readonly problem?: string; readonly isVain: boolean }> {
+    const { restore = async (giveBack) => await giveBack() } = this.#options;
+    let given: number | undefined;
     try {
-      await this.#options.restore(found);
-      const { differences: left } = await this.#differences();
-      return left.length === 0 ? undefined : `it differs still: ${left.slice(0, 3).map(differenceText).join('; ')}`;
+      await restore(async (now = (parts) => parts) => {
+        given = await this.#giveBack(now(this.#kept), look);
+      });
+      const { differences: left, generation } = await this.#differences();
+      if (left.length === 0) return { isVain: false };
+      return {
+        problem: `it differs still: ${left.slice(0, 3).map(differenceText).join('; ')}`,
+        isVain: given !== undefined && generation === given,
+      };
     } catch (error) {
-      return `it was not loaded: ${messageOf(error).slice(0, 300)}`;
+      return { problem: `it was not loaded: ${messageOf(error).slice(0, 300)}`, isVain: true };
     }
   }
 
-  /**
-   * What differs now. Of a set that it is enlarging, the kernel may pass over elements: where nothing but elements are missing,
-   * it is looked at again before that is believed.
-   */
-  async #differences(): Promise<{
-    readonly found: readonly RulesetPart[];
-    readonly differences: readonly Difference[];
-  }> {
+  /** Returns the generation that it made, where that is known. */
+  async #giveBack(wanted: readonly RulesetPart[], { parts, generation }: RulesetReading): Promise<number | undefined> {
     const { socket } = this.#options;
-    let found = await socket.ruleset();
-    let differences = differencesOf(this.#wanted, this.#comparable(found));
-    for (const pauseMs of pausesMs) {
-      if (differences.length === 0 || !differences.every(isMissingElement)) break;
-      await sleep(pauseMs);
-      const missing = differences.map(({ part }) => part);
-      for (const set of found.filter(({ kind }) => kind === 'set')) {
-        if (!missing.some((element) => isOf(element, set))) continue;
-        found = [...found.filter((part) => !isOf(part, set)), ...(await socket.elementsOf(set))];
-      }
-      differences = differencesOf(this.#wanted, this.#comparable(found));
+    const isRefused = (error: unknown): void => {
+      if (!isTapwardenError(error, 'NFT_REJECTED')) throw error;
+    };
+    try {
+      await socket.transact(replayOf(wanted, parts, this.#isLoose), generation);
+      return generation === undefined ? undefined : generation + 1;
+    } catch (error) {
+      isRefused(error);
     }
-    return { found, differences };
+    // Somebody was faster: now whatever the generation is by then. Who is faster again has only rules that go with the others.
+    const { parts: now } = await socket.ruleset();
+    await socket.transact(replayOf(wanted, now, this.#isLoose)).catch(async (error: unknown) => {
+      isRefused(error);
+      await socket.transact(rebuildOf(wanted, now));
+    });
+    return undefined;
+  }
+
+  /**
+   * What differs now. Of a set that it is enlarging, the kernel may pass over elements in a dump: where nothing but elements are
+   * missing, each is asked for before that is believed.
+   */
+  async #differences(): Promise<RulesetReading & { readonly differences: readonly Difference[] }> {
+    const { socket } = this.#options;
+    const read = await socket.ruleset();
+    const differences = differencesOf(this.#wanted, this.#comparable(read.parts));
+    if (differences.length === 0 || !differences.every(isMissingElement)) return { ...read, differences };
+    const held: RulesetPart[] = [];
+    for (const { part } of differences) if (await socket.holds(part)) held.push(part);
+    return {
+      ...{ parts: [...read.parts, ...held], generation: read.generation },
+      differences: differences.filter(({ part }) => !held.includes(part)),
+    };
   }
 
   /** What stands, with the elements of sets read again until nothing was passed over, where that can be. */
   async #readWhole(): Promise<readonly RulesetPart[]> {
     const { socket } = this.#options;
-    let found = await socket.ruleset();
+    let { parts: found } = await socket.ruleset();
     for (const pauseMs of pausesMs) {
       const before = found;
       for (const set of before.filter((part) => part.kind === 'set' && part.elements === 'changed')) {
@@ -231,16 +280,20 @@ export class RulesetWatch {
       if (differencesOf(before, found).length === 0) break;
       await sleep(pauseMs);
     }
-    return this.#comparable(found);
+    return found;
   }
 
-  async #read(): Promise<readonly RulesetPart[]> {
-    return this.#comparable(await this.#options.socket.ruleset());
-  }
+  readonly #isLoose = (part: RulesetPart): boolean => this.#comparedOf(part) === undefined;
 
   #comparable(parts: readonly RulesetPart[]): readonly RulesetPart[] {
+    return parts.flatMap((part) => this.#comparedOf(part) ?? []);
+  }
+
+  #comparedOf(part: RulesetPart): RulesetPart | undefined {
     const { compared } = this.#options;
-    return compared === undefined ? parts : parts.flatMap((part) => compared(part) ?? []);
+    if (compared === undefined) return part;
+    if (!this.#compared.has(part)) this.#compared.set(part, compared(part));
+    return this.#compared.get(part);
   }
 }
 
@@ -251,13 +304,4 @@ function isOf({ kind, family, table, name }: RulesetPart, set: RulesetPart): boo
 
 function isMissingElement({ sign, part }: Difference): boolean {
   return sign === '-' && part.kind === 'element';
-}
-
-/** Tables of others among the parts of a ruleset, to be deleted. */
-export function tablesBeside(own: readonly TableName[], found: readonly RulesetPart[]): readonly TableHandle[] {
-  return found.flatMap(({ kind, family: number, table, handle }) => {
-    const family = familyNames[number];
-    if (kind !== 'table' || family === undefined) return [];
-    return own.some((name) => name.family === family && name.name === table) ? [] : [{ family, handle }];
-  });
 }

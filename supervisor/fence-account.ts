@@ -70,6 +70,7 @@ export class FenceAccount {
   /** Whether what the sets tell can no longer be set against the log's lines. */
   #blind = false;
   #turn: Promise<unknown> = Promise.resolve();
+  #change: Promise<unknown> = Promise.resolve();
   #stopped = false;
 
   constructor(options: AccountOptions) {
@@ -103,9 +104,19 @@ export class FenceAccount {
     });
   }
 
-  /** Lets the fence be loaded again, with the sets that are counted in now, while nothing else reads or changes it. */
+  /**
+   * Lets the fence be given back, with the sets that are counted in now, and in no others before it is done. A reading may go on
+   * meanwhile: what was counted stays, and a table that is made anew has another handle.
+   */
   async reload(load: (generation: Generation) => Promise<void>): Promise<void> {
-    await this.#inTurn(async () => await load(this.#generation));
+    await this.#changing(async () => await load(this.#generation));
+  }
+
+  /** One change of the fence after the other. */
+  async #changing(change: () => Promise<void>): Promise<void> {
+    const turn = this.#change.then(change);
+    this.#change = turn.catch(() => undefined);
+    await turn;
   }
 
   /** Closes the reader. */
@@ -202,8 +213,10 @@ export class FenceAccount {
     if (!this.#mayRotate) return;
     if (!names.some((name) => (sizes[name] ?? 0) > rotateAt * accountSetSize(name))) return;
     const next = this.#generation === 'a' ? 'b' : 'a';
-    await applyChains(target, fenceRuleset({ ...fence, generation: next }), generationChains);
-    this.#generation = next;
+    await this.#changing(async () => {
+      await applyChains(target, fenceRuleset({ ...fence, generation: next }), generationChains);
+      this.#generation = next;
+    });
     this.#retired = names;
   }
 

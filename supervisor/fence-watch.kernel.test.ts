@@ -48,8 +48,8 @@ async function watched(t: ExecutionContext): Promise<Watched> {
   await writeFile(logSwitch, '1\n');
   const facts: Told[] = [];
   const watch = await FenceWatch.open({
-    ...{ run: scratch.run, enter: [], namespace: `/proc/${scratch.pid}/ns/net`, fence, withGuestTable: false },
-    ...{ switchPath: logSwitch, switchMs: 50 },
+    ...{ namespace: `/proc/${scratch.pid}/ns/net`, withGuestTable: false },
+    ...{ withLogSwitch: true, switchPath: logSwitch, switchMs: 50 },
     reload: async (load) => await load('a'),
     onFact: (fact) => facts.push(fact),
   });
@@ -148,7 +148,7 @@ kernelTest('FenceWatch: the mark of a later exec is no change, and is put back w
   const [last] = cgroups.marks.cgroups.slice(-1);
   if (last === undefined) return t.fail('there is no third exec');
   const element = `"${last.cgroup}" : ${last.mark}`;
-  await watch.addExec(last, async () => await nft(`add element ${name} execs { ${element} }`));
+  await watch.addExec(async () => await nft(`add element ${name} execs { ${element} }`));
   await watch.settle();
   t.deepEqual(facts, []);
   const before = await listed();

@@ -1,33 +1,24 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { inNetworkNamespace, loadOverrunGuard, messageOf, type Run } from '../base/index.ts';
+import { inNetworkNamespace, loadOverrunGuard, messageOf } from '../base/index.ts';
 import type { Fact } from '../channel/index.ts';
-import { familyNames } from '../nft/family-names.ts';
-import { type Ruleset, removeTablesByHandle, restoreRuleset } from '../nft/index.ts';
 import { NfnetlinkSocket } from '../nft/nfnetlink-socket.ts';
 import type { RulesetPart } from '../nft/ruleset-dump.ts';
-import { type RulesetChange, RulesetChanges, RulesetWatch, tablesBeside } from '../nft/ruleset-watch.ts';
-import { accountSetNames, type ExecMarks, execsMap, type FenceSpec, fenceRuleset, type Generation } from './fence.ts';
-import { inWorkloadNamespace, logSwitch } from './fence-loader.ts';
+import { type RulesetChange, RulesetChanges, RulesetWatch } from '../nft/ruleset-watch.ts';
+import { accountSetNames, execsMap, type Generation } from './fence.ts';
+import { logSwitch } from './fence-loader.ts';
 import { fenceTable } from './fence-table.ts';
-import { guestRuleset, guestTable } from './guest-table.ts';
-import { place } from './place.ts';
 
 /** What a watch of the fence needs. */
 export type FenceWatchOptions = {
-  readonly run: Run;
   /** Where the workload's network namespace is bound. */
   readonly namespace: string;
-  /** The fence as it was loaded. */
-  readonly fence: Omit<FenceSpec, 'generation'>;
   /** Calls its argument with the generation of sets that is counted in, while nobody else changes the fence. */
   readonly reload: (load: (generation: Generation) => Promise<void>) => Promise<void>;
   readonly onFact: (fact: Extract<Fact, { kind: 'ruleset-changed' }>) => void;
   /** Whether the guest's own table is watched too. @default true */
   readonly withGuestTable?: boolean;
-  /** Whether the log's switch is ours to set: in a jail it is the host's. @default true */
-  readonly withLogSwitch?: boolean;
-  /** How programs are put into the workload's namespace. @default {@link inWorkloadNamespace} */
-  readonly enter?: readonly string[];
+  /** Whether the log's switch is to be 1, and ours to set: in a jail it is the host's. */
+  readonly withLogSwitch: boolean;
   /** @default the kernel's switch */
   readonly switchPath?: string;
   /** Between two looks at the switch, of which the kernel does not tell. @default 500 */
@@ -48,8 +39,6 @@ export class FenceWatch {
   readonly #options: FenceWatchOptions;
   readonly #watches: RulesetWatch[] = [];
   #timer: NodeJS.Timeout | undefined;
-  /** The marks of execs that came later than the fence. */
-  #later: ExecMarks['cgroups'] = [];
   /** Why the switch could not be put right when it was looked at last. */
   #problem: string | undefined;
 
@@ -71,32 +60,23 @@ export class FenceWatch {
       await RulesetWatch.open({
         ...(await inNetworkNamespace(options.namespace, sockets)),
         compared: comparedOfFence,
-        restore: async (found) => await options.reload((generation) => watch.#restoreFence(generation, found)),
+        restore: async (giveBack) =>
+          await options.reload(async (generation) => await giveBack((parts) => inGeneration(generation, parts))),
         onChange: tell('fence'),
       }),
     );
     if (options.withGuestTable !== false) {
-      watch.#watches.push(
-        await RulesetWatch.open({
-          ...sockets(),
-          restore: async (found) => {
-            const target = { run: options.run };
-            await restoreRuleset(target, guestRuleset(options.fence.direct, place.uplink), { over: false });
-            await removeTablesByHandle(target, tablesBeside([guestTable], found));
-          },
-          onChange: tell('guest'),
-        }),
-      );
+      watch.#watches.push(await RulesetWatch.open({ ...sockets(), onChange: tell('guest') }));
     }
-    if (options.fence.log && options.withLogSwitch !== false)
+    if (options.withLogSwitch) {
       watch.#timer = setInterval(() => watch.#lookAtSwitch(), options.switchMs ?? 500).unref();
+    }
     return watch;
   }
 
   /** Takes the mark of a later exec, which `add` puts into the fence, for a part of what should stand. */
-  async addExec(exec: ExecMarks['cgroups'][number], add: () => Promise<void>): Promise<void> {
+  async addExec(add: () => Promise<void>): Promise<void> {
     await this.#watches[0]?.adding(execsMap, add);
-    this.#later = [...this.#later, exec];
   }
 
   /** Waits until every change up to now is told of. */
@@ -108,19 +88,6 @@ export class FenceWatch {
   close(): void {
     clearInterval(this.#timer);
     for (const watch of this.#watches) watch.close();
-  }
-
-  /**
-   * Loads the fence over what is left of it, so that its counts go on; anew only where somebody put something into its table
-   * that loading it over does not take away.
-   */
-  async #restoreFence(generation: Generation, found: readonly RulesetPart[]): Promise<void> {
-    const { run, fence, enter = inWorkloadNamespace } = this.#options;
-    const target = { run, enter };
-    const execs = fence.execs && { ...fence.execs, cgroups: [...fence.execs.cgroups, ...this.#later] };
-    const ruleset = fenceRuleset({ ...fence, execs, generation });
-    await restoreRuleset(target, ruleset, { over: !hasStrangers(ruleset, found) });
-    await removeTablesByHandle(target, tablesBeside([fenceTable], found));
   }
 
   #lookAtSwitch(): void {
@@ -149,37 +116,49 @@ export class FenceWatch {
   }
 }
 
-const generations: readonly Generation[] = ['a', 'b'];
-/** The names of the sets that rotate, and the one that stands for both in a comparison; as the kernel's bytes. */
-const rotating: readonly (readonly [from: string, to: string])[] = generations.flatMap((generation) =>
-  accountSetNames(generation).map((name, index) => {
-    const hex = (text: string): string => Buffer.from(`${text}\0`).toString('hex');
-    return [hex(name), hex(accountSetNames('a')[index] ?? name)] as const;
-  }),
-);
-const rotatingNames: ReadonlySet<string> = new Set(generations.flatMap((generation) => accountSetNames(generation)));
+/** The names of the sets that rotate, those of one purpose together. They are of one length. */
+const rotating: readonly Readonly<Record<Generation, string>>[] = accountSetNames('a').map((a, index) => ({
+  a,
+  b: accountSetNames('b')[index] ?? a,
+}));
+const rotatingNames: ReadonlySet<string> = new Set(rotating.flatMap(({ a, b }) => [a, b]));
 
 /** A part of the fence as it is compared: sets rotate by design, and rules follow them. */
 function comparedOfFence(part: RulesetPart): RulesetPart | undefined {
-  if (part.table !== fenceTable.name) return part;
-  if (part.kind === 'set') return rotatingNames.has(part.name) ? undefined : part;
-  if (part.kind !== 'rule') return part;
-  return { ...part, content: rotating.reduce((content, [from, to]) => content.replaceAll(from, to), part.content) };
+  return isRotating(part) ? undefined : withSetsOf('a', part);
 }
 
-/** Whether the fence's table has chains, sets or counters that are not its own, or is no table of ours. */
-function hasStrangers({ table, chains, sets, counters }: Ruleset, found: readonly RulesetPart[]): boolean {
-  const own: Readonly<Record<string, readonly string[]>> = {
-    chain: chains.map(({ name }) => name),
-    object: [...counters],
-    set: [...sets.map(({ name }) => name), ...rotatingNames],
-  };
-  return found.some(
-    ({ kind, family, table: name, name: part }) =>
-      name === table.name &&
-      familyNames[family] === table.family &&
-      own[kind]?.includes(part) === false &&
-      // Sets without a name of their own go with their rules.
-      !part.startsWith('__'),
-  );
+/** The fence with the sets that are counted in now, of those that rotate. */
+function inGeneration(generation: Generation, parts: readonly RulesetPart[]): readonly RulesetPart[] {
+  const names = new Set<string>();
+  return parts.flatMap((part) => {
+    const now = withSetsOf(generation, part);
+    if (isRotating(part) && names.has(now.name)) return [];
+    if (isRotating(part)) names.add(now.name);
+    return now;
+  });
+}
+
+/** Whether a part is a set that is there only while it is counted in, or read for the last time. */
+function isRotating({ kind, table, name }: RulesetPart): boolean {
+  return kind === 'set' && table === fenceTable.name && rotatingNames.has(name);
+}
+
+/** A rule or set of the fence that names the sets of a generation in place of those of the other. */
+function withSetsOf(generation: Generation, part: RulesetPart): RulesetPart {
+  if (part.table !== fenceTable.name || (part.kind !== 'rule' && !isRotating(part))) return part;
+  let { name, content, bytes } = part;
+  for (const names of rotating) {
+    const [from, to] = [names[generation === 'a' ? 'b' : 'a'], names[generation]];
+    if (!bytes.includes(`${from}\0`)) continue;
+    name = name === from ? to : name;
+    content = content.replaceAll(asHex(from), asHex(to));
+    bytes = Buffer.from(bytes.toString('latin1').replaceAll(`${from}\0`, `${to}\0`), 'latin1');
+  }
+  return bytes === part.bytes ? part : { ...part, name, content, bytes };
+}
+
+/** A name as it stands in a part's content. */
+function asHex(name: string): string {
+  return Buffer.from(`${name}\0`).toString('hex');
 }

@@ -18,7 +18,7 @@ import { parsePolicyModel } from '../policy/parse-model.ts';
 import { Canaries } from './canaries.ts';
 import { CanaryRounds } from './canary-rounds.ts';
 import { type Exec, startExec } from './exec.ts';
-import { guestExecMarks, markExec, markOf } from './exec-marks.ts';
+import { guestExecMarks, markExec } from './exec-marks.ts';
 import { FenceAccount } from './fence-account.ts';
 import { loadFence, workloadNamespacePath } from './fence-loader.ts';
 import type { FenceWatch, FenceWatchOptions } from './fence-watch.ts';
@@ -145,11 +145,9 @@ export class Session {
     await this.#send({ kind: 'ready', logging: fence.log, marks: this.#marks, setupMs });
     // While the host makes up its mind: under emulation the modules take a while to load.
     this.#watch = openWatch({
-      run,
       namespace: workloadNamespacePath,
-      fence: { tag, direct, ...fence },
       reload: async (load) => await account.reload(load),
-      withLogSwitch: place.jail === undefined,
+      withLogSwitch: fence.log && place.jail === undefined,
       onFact: (fact) => this.#fact(fact),
     });
     this.#watch.catch(() => undefined);
@@ -195,7 +193,7 @@ export class Session {
     await mkdir(execCgroup(number), { recursive: true });
     const watch = await this.#watch;
     await watch
-      ?.addExec(markOf(number), async () => await markExec(run, number))
+      ?.addExec(async () => await markExec(run, number))
       .catch((error: unknown) => {
         process.stderr.write(`tapwarden-supervisor: exec ${number} has no mark: ${messageOf(error)}\n`);
       });
