@@ -65,13 +65,21 @@ export type RunResult = {
   readonly events: string;
 };
 
-/** Reads an event log; empty where there is none. */
+/** Reads an event log as far as it is written; empty where there is none. */
 export async function readEvents(path: string): Promise<readonly LoggedEvent[]> {
   const text = await readFile(path, 'utf8').catch(() => '');
-  return text
+  // A line that is being written is seen up to the end of a page of memory.
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+  return whole
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as LoggedEvent);
+}
+
+/** Whether an event log ends with a whole line, or is not there. */
+export async function endsWhole(path: string): Promise<boolean> {
+  const text = await readFile(path, 'utf8').catch(() => '');
+  return text === '' || text.endsWith('\n');
 }
 
 /** Reads a result file; `undefined` where there is none. */

@@ -6,7 +6,7 @@ import { pathsOf } from '../../driver-vm/index.ts';
 import { firstIndexOf, usersOf } from '../../driver-vm/sandbox-record.ts';
 import { hostSnapshot, leftoversSince, type SandboxProcess, type SnapshotOptions } from './host-snapshot.ts';
 import { schemaAvailable } from './ocsf-schema.ts';
-import { type LoggedEvent, logProblems, type RunResult, readEvents, readResult, resultProblems } from './record.ts';
+import { endsWhole, type LoggedEvent, logProblems, type RunResult, readEvents, readResult, resultProblems } from './record.ts';
 import {
   type CommandOptions,
   type CommandResult,
@@ -108,7 +108,11 @@ function makeBench(folder: string, boundary: Boundary, problems: string[], runni
     const ended = command.ended.then(async (end) => {
       running.delete(run);
       const [events, result] = await Promise.all([readEvents(eventsFile), readResult(resultFile)]);
-      const found = [...logProblems(events), ...(result === undefined ? [] : resultProblems(result, events))];
+      const found = [
+        ...logProblems(events),
+        ...((await endsWhole(eventsFile)) ? [] : ['the log ends within a line']),
+        ...(result === undefined ? [] : resultProblems(result, events)),
+      ];
       problems.push(...found.map((problem) => `${id}: ${problem}`));
       return { ...end, id, events, result };
     });
