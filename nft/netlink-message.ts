@@ -29,7 +29,8 @@ export const netlinkFlags = {
 export const netlinkTypes = { error: 2, done: 3 } as const;
 
 const headerBytes = 16;
-const attributeHeaderBytes = 4;
+/** Bytes of struct nlattr, which begins every attribute. */
+export const attributeHeaderBytes = 4;
 /** The two high bits of an attribute's type say how its value is written: nested, or in network order. */
 const attributeTypeMask = 0x3fff;
 const nestedFlag = 0x8000;

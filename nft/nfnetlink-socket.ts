@@ -19,6 +19,7 @@ import {
 } from './nfnetlink.ts';
 import {
   dumpedKinds,
+  identityOf,
   parseElements,
   parsePart,
   partElementsRequest,
@@ -30,9 +31,6 @@ import { elementRequest } from './ruleset-replay.ts';
 /** The kernel fills a datagram of a dump up to 32 KiB, if the reader has room for it. */
 const datagramBytes = 65_536;
 const maxAttempts = 20;
-
-/** Bytes of struct nfgenmsg, which begins every payload. */
-const genericBytes = 4;
 
 /** A ruleset as it was read. */
 export type RulesetReading = {
@@ -145,8 +143,8 @@ export class NfnetlinkSocket {
       await this.#dump(partsRequest(kind), `the ${kind}s of the namespace`, {
         begin: () => parts.splice(start),
         onPayload: (payload) => {
-          // All but the generation: to read it anew takes an emulated processor longer than to look it up.
-          const text = `${kind} ${payload[0]} ${payload.toString('latin1', genericBytes)}`;
+          // To read a part anew takes an emulated processor longer than to look it up.
+          const text = identityOf(kind, payload);
           const part = seen.get(text) ?? known.get(text) ?? parsePart(kind, payload);
           seen.set(text, part);
           parts.push(part);

@@ -1,4 +1,4 @@
-import { eachAttribute, encodeText, netlinkFlags, readText } from './netlink-message.ts';
+import { attributeHeaderBytes, eachAttribute, encodeText, netlinkFlags, readText } from './netlink-message.ts';
 import type { NfnetlinkRequest } from './nfnetlink.ts';
 
 /**
@@ -23,7 +23,7 @@ export type RulesetPart = {
   readonly key?: string;
   /** The comment of a rule. */
   readonly comment?: string;
-  /** The number that the kernel gave it, once; not a part of what it does. An element has none: 0. */
+  /** The number that the kernel gave it, once; not a part of what it does. Of tables and sets alone: 0 for all others. */
   readonly handle: number;
   /** Of a set: whether its elements are part of the ruleset, and whether they may still change. */
   readonly elements?: SetElementsKind;
@@ -100,6 +100,23 @@ export function partsRequest(kind: DumpedKind): NfnetlinkRequest {
   };
 }
 
+/**
+ * What tells the parts of a kind from each other, as a key of a map: all but counts and the kernel's own numbers, of which the
+ * handles of tables and sets remain, since those are used.
+ */
+export function identityOf(kind: DumpedKind, payload: Buffer): string {
+  const { handle, state } = layouts[kind];
+  const dropsHandle = kind !== 'table' && kind !== 'set';
+  let text = `${kind} ${payload[0]} `;
+  let begun = genericBytes;
+  eachAttribute(payload, genericBytes, payload.length, (type, from, to) => {
+    if (!state.includes(type) && !(dropsHandle && type === handle)) return;
+    text += payload.toString('latin1', begun, from - attributeHeaderBytes);
+    begun = Math.min((to + 3) & ~3, payload.length);
+  });
+  return text + payload.toString('latin1', begun);
+}
+
 /** Reads an answer to {@link partsRequest}. */
 export function parsePart(kind: DumpedKind, payload: Buffer): RulesetPart {
   const layout = layouts[kind];
@@ -132,7 +149,7 @@ export function parsePart(kind: DumpedKind, payload: Buffer): RulesetPart {
     table,
     name,
     ...(comment === undefined ? {} : { comment }),
-    handle,
+    handle: kind === 'table' || kind === 'set' ? handle : 0,
     ...(kind === 'set' ? { elements: elementsKind(flags) } : {}),
     ...(size === undefined ? {} : { size }),
     content: content.sort().join(' '),

@@ -105,14 +105,14 @@ function replayOfTable(
   const ofKind = (parts: readonly RulesetPart[], kind: RulesetPart['kind']) =>
     parts.filter((part) => part.kind === kind);
   return [
-    ...(sameOf(table, found)?.content === table.content ? [] : [creation(table)]),
+    ...(sameOf(table, found)?.content === table.content ? [] : [creationOf(table)]),
     ...flushes(table, refilled, found, gone.length > 0),
     ...[...ofKind(gone, 'set'), ...ofKind(gone, 'object'), ...ofKind(gone, 'chain')].map(deletion),
-    ...ofKind(wanted, 'chain').filter(isChanged).map(creation),
-    ...ofKind(wanted, 'object').filter(isMissing).map(creationOfObject),
+    ...ofKind(wanted, 'chain').filter(isChanged).map(creationOf),
+    ...ofKind(wanted, 'object').filter(isMissing).map(creationOf),
     ...sets.map((set, index) => creationOfSet(set, index + 1)),
     ...ofKind(wanted, 'set').flatMap((set) => elementsOf(set, wanted, sets.includes(set) ? [] : found)),
-    ...rules.map(creationOfRule),
+    ...rules.map(creationOf),
   ];
 }
 
@@ -165,13 +165,29 @@ const creators = {
   rule: types.newRule,
   object: types.newObject,
 } as const;
+/** What was made once: under emulation it takes a while, and the parts of a ruleset stay the same. */
+const made = new WeakMap<RulesetPart, NfnetlinkRequest>();
 
-function creation(part: RulesetPart): NfnetlinkRequest {
-  return create(
-    part.kind === 'table' ? creators.table : creators.chain,
-    part,
-    attributesOf(part.bytes, given[part.kind]),
-  );
+/** Makes the message that gives a part back, before it is needed. */
+export function prepareReplay(part: RulesetPart): void {
+  if (part.kind !== 'element' && part.kind !== 'set') creationOf(part);
+}
+
+function creationOf(part: RulesetPart): NfnetlinkRequest {
+  const known = made.get(part);
+  if (known !== undefined) return known;
+  const creation =
+    part.kind === 'rule'
+      ? creationOfRule(part)
+      : part.kind === 'object'
+        ? creationOfObject(part)
+        : create(
+            part.kind === 'table' ? creators.table : creators.chain,
+            part,
+            attributesOf(part.bytes, given[part.kind]),
+          );
+  made.set(part, creation);
+  return creation;
 }
 
 function creationOfSet(set: RulesetPart, id: number): NfnetlinkRequest {

@@ -5,7 +5,7 @@ import { parseMessages } from './netlink-message.ts';
 import type { NfnetlinkSocket, RulesetReading } from './nfnetlink-socket.ts';
 import { type Difference, differencesOf, differenceText } from './ruleset-difference.ts';
 import type { RulesetPart } from './ruleset-dump.ts';
-import { rebuildOf, replayOf } from './ruleset-replay.ts';
+import { prepareReplay, rebuildOf, replayOf } from './ruleset-replay.ts';
 
 /** NFNLGRP_NFTABLES: every change, of whomever. Source: include/uapi/linux/netfilter/nfnetlink.h. */
 const changesGroup = 7;
@@ -19,6 +19,10 @@ const leastMs = 250;
 
 /** Pauses before a set is read again of which the kernel may have passed over elements. */
 const pausesMs: readonly number[] = [5, 10, 20, 40, 80];
+
+/** From the beginning until parts are made ready, when a command has started; and between two of them. */
+const prepareAfterMs = 1000;
+const prepareMs = 10;
 
 /** What became of a change. */
 export type RulesetChange = {
@@ -120,6 +124,7 @@ export class RulesetWatch {
     options.changes.onChange = () => watch.#look();
     watch.#timer = setInterval(() => watch.#look(), options.intervalMs ?? defaultIntervalMs);
     watch.#timer.unref();
+    void watch.#prepare();
     return watch;
   }
 
@@ -161,6 +166,16 @@ export class RulesetWatch {
   #keep(parts: readonly RulesetPart[]): void {
     this.#kept = parts;
     this.#wanted = this.#comparable(parts);
+  }
+
+  /** What may have to be given back is made ready little by little: at once it would keep an emulated processor busy. */
+  async #prepare(): Promise<void> {
+    await sleep(prepareAfterMs, undefined, { ref: false });
+    for (const part of this.#kept) {
+      await sleep(prepareMs, undefined, { ref: false });
+      if (this.#closed) return;
+      prepareReplay(part);
+    }
   }
 
   #look(): void {

@@ -6,7 +6,15 @@ import { pathsOf } from '../../driver-vm/index.ts';
 import { firstIndexOf, usersOf } from '../../driver-vm/sandbox-record.ts';
 import { hostSnapshot, leftoversSince, type SandboxProcess, type SnapshotOptions } from './host-snapshot.ts';
 import { schemaAvailable } from './ocsf-schema.ts';
-import { endsWhole, type LoggedEvent, logProblems, type RunResult, readEvents, readResult, resultProblems } from './record.ts';
+import {
+  endsWhole,
+  type LoggedEvent,
+  logProblems,
+  type RunResult,
+  readEvents,
+  readResult,
+  resultProblems,
+} from './record.ts';
 import {
   type CommandOptions,
   type CommandResult,
