@@ -15,7 +15,7 @@ const newGeneration = (10 << 8) | 15;
 /** Lines of a difference that are told one by one. */
 const maxLines = 20;
 /** A ruleset that is changed without end is put right so often, and no oftener. */
-const leastMs = 250;
+const leastMs = 100;
 
 /** Pauses before a set is read again of which the kernel may have passed over elements. */
 const pausesMs: readonly number[] = [5, 10, 20, 40, 80];
@@ -29,7 +29,10 @@ export type RulesetChange = {
   /** What was missing and added, a line each, the first of them. */
   readonly difference: readonly string[];
   readonly differences: number;
-  /** Milliseconds from when it was noticed until the ruleset stood again; `null` where it could not be loaded. */
+  /**
+   * Milliseconds from when it was noticed until the kernel had the ruleset again, as a reading after it confirms; `null` where
+   * it does not stand.
+   */
   readonly restoredMs: number | null;
 };
 
@@ -57,6 +60,16 @@ export type RulesetWatchOptions = {
 export type GiveBack = (now?: (parts: readonly RulesetPart[]) => readonly RulesetPart[]) => Promise<void>;
 
 const defaultIntervalMs = 5000;
+
+/** What became of an attempt to give the ruleset back. */
+type Restored = {
+  /** Why it does not stand. */
+  readonly problem?: string;
+  /** Whether nobody else has a hand in that, so that another attempt is no better. */
+  readonly isVain: boolean;
+  /** When the kernel had it, in milliseconds since the epoch. */
+  readonly stoodAt: number;
+};
 
 /**
  * Tells of every transaction on the nf_tables of the network namespace in which it is opened. What it misses it tells of
@@ -213,7 +226,7 @@ export class RulesetWatch {
     const told = difference.join('\n');
     const before = this.#failed;
     if (before?.told === told && Date.now() < before.againAt) return;
-    const { problem, isVain } = await this.#restore(look);
+    const { problem, isVain, stoodAt } = await this.#restore(look);
     this.#restoredAt = Date.now();
     const { intervalMs = defaultIntervalMs } = this.#options;
     this.#failed = isVain ? { told, againAt: this.#restoredAt + intervalMs } : undefined;
@@ -222,26 +235,29 @@ export class RulesetWatch {
     this.#options.onChange({
       difference: problem === undefined ? difference : [...difference, problem],
       differences: differences.length,
-      restoredMs: problem === undefined ? this.#restoredAt - noticed : null,
+      restoredMs: problem === undefined ? stoodAt - noticed : null,
     });
   }
 
-  /** Gives the ruleset back. Says why it does not stand, if it does not, and whether nobody else has a hand in that. */
-  async #restore(look: RulesetReading): Promise<{ readonly problem?: string; readonly isVain: boolean }> {
+  /** Gives the ruleset back, and reads it: a transaction that took effect may still have been the wrong one. */
+  async #restore(look: RulesetReading): Promise<Restored> {
     const { restore = async (giveBack) => await giveBack() } = this.#options;
     let given: number | undefined;
+    let stoodAt = Date.now();
     try {
       await restore(async (now = (parts) => parts) => {
         given = await this.#giveBack(now(this.#kept), look);
+        stoodAt = Date.now();
       });
       const { differences: left, generation } = await this.#differences();
-      if (left.length === 0) return { isVain: false };
+      if (left.length === 0) return { isVain: false, stoodAt };
       return {
         problem: `it differs still: ${left.slice(0, 3).map(differenceText).join('; ')}`,
         isVain: given !== undefined && generation === given,
+        stoodAt,
       };
     } catch (error) {
-      return { problem: `it was not loaded: ${messageOf(error).slice(0, 300)}`, isVain: true };
+      return { problem: `it was not loaded: ${messageOf(error).slice(0, 300)}`, isVain: true, stoodAt };
     }
   }
 
