@@ -1,6 +1,13 @@
 import test from 'ava';
+import { findingCases } from '../../e2e/support/evidence/findings.ts';
 import { context, tcp } from '../../e2e/support/sample-events.ts';
-import { type DetectionFinding, deniedAggregate, deniedPacket, type EventBody } from '../../ocsf/index.ts';
+import {
+  type DetectionFinding,
+  deniedAggregate,
+  deniedPacket,
+  type EventBody,
+  type FindingKind,
+} from '../../ocsf/index.ts';
 import { Findings } from './findings.ts';
 
 /** Findings into a list, and a clock that stands still until it is moved. */
@@ -22,6 +29,36 @@ function refuse(findings: Findings, ip: string, port: number, event = base): voi
 
 const told = (events: readonly EventBody<DetectionFinding>[]): readonly string[] =>
   events.map(({ activity_name, finding_info }) => `${activity_name} ${finding_info.types?.[0]}`);
+
+/** Does what makes a finding of each kind, once; the number says for which time. */
+const doings: Readonly<Record<FindingKind, (findings: Findings, times: number) => void>> = {
+  'bypass-burst': (findings) => refuse(findings, '203.0.113.1', 443),
+  'network-scan': (findings, times) => refuse(findings, '203.0.113.1', times),
+  'metadata-access': (findings) => refuse(findings, '169.254.169.254', 80, metadata),
+  'fence-bypassed': (findings, times) => findings.hostDrops({ spoofed: times }),
+  'ruleset-changed': (findings) => findings.rulesetChanged('slot', 'changed, and loaded again', true, undefined),
+};
+for (const [kind, { least, withinS, severity }] of Object.entries(findingCases)) {
+  const make = (betweenMs: number): readonly EventBody<DetectionFinding>[] => {
+    const { findings, events, clock } = keeping();
+    for (let times = 1; times <= least; times += 1) {
+      const before = told(events).filter((one) => one.endsWith(kind));
+      if (before.length > 0) throw new Error(`${times - 1} were enough`);
+      doings[kind as FindingKind](findings, times);
+      clock.now += betweenMs;
+      findings.tick();
+    }
+    return events.filter(({ finding_info }) => finding_info.types?.[0] === kind);
+  };
+  test(`Findings: ${least} make ${kind}, and less do not`, (t) => {
+    const windowMs = (withinS ?? 0) * 1000;
+    const [event, ...more] = make(Math.floor(windowMs / least));
+    t.is(more.length, 0);
+    t.is(event?.activity_name, 'Create');
+    t.is(event?.severity, severity.split(';')[0]);
+    if (withinS !== null) t.deepEqual(make(Math.ceil(windowMs / (least - 1)) + 1), [], 'not in a longer time');
+  });
+}
 
 test('Findings: what a program does that knows no better is none', (t) => {
   const { findings, events, clock } = keeping();

@@ -41,8 +41,9 @@ const attacks: Readonly<Record<Exclude<Name, 'slot'>, { readonly script: string;
 };
 const slotTold = '+ rule inet tapwarden_tap0 input (no comment)';
 
-/** Milliseconds within which all must stand again. An emulated guest takes half a second by itself, and several on busy cores. */
-const promptMs = { vm: 8000, jail: 1000 } as const;
+/** Milliseconds within which all must stand again; and how many may take up to thrice that, on emulated processors that are shared. */
+const promptMs = 1000;
+const mayBeLate = { vm: 1, jail: 0 } as const;
 
 /** Tries to get out all the while; for each line of input it makes a file, until there is no more, and says how it ended. */
 const command = `
@@ -104,7 +105,8 @@ export async function putsRulesetsRight(t: ExecutionContext, bench: Bench): Prom
     told.filter((line) => line.startsWith('slot')),
     names.includes('slot') ? [`slot: ${slotTold}`] : [],
   );
-  t.true(Math.max(...restored) < promptMs[bench.boundary], told.join('\n'));
+  const late = restored.filter((ms) => ms >= promptMs);
+  t.true(late.length <= mayBeLate[bench.boundary] && late.every((ms) => ms < 3 * promptMs), told.join('\n'));
 
   const findings = withCode(events, 'finding').filter(
     ({ finding_info }) => finding_info?.types[0] === 'ruleset-changed',

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { fenceCounters } from '../../supervisor/fence.ts';
 import { countedInFence, renderCounted, renderDropped } from '../support/evidence/counters.ts';
+import { renderFindings } from '../support/evidence/findings.ts';
 import { renderForgeries } from '../support/evidence/forgeries.ts';
 import { renderGaps } from '../support/evidence/gaps.ts';
 import { renderIncomplete } from '../support/evidence/incomplete.ts';
@@ -18,6 +19,7 @@ const parts: Readonly<Record<string, string>> = {
   'the forgeries': renderForgeries(),
   'what is done to rulesets': renderTamperings(),
   'what the host drops': renderDropped(),
+  'what makes a finding': renderFindings(),
 };
 
 for (const [what, text] of Object.entries(parts)) {
