@@ -1,5 +1,6 @@
 import test from 'ava';
 import type { TapwardenError } from '../base/index.ts';
+import { fact } from '../e2e/support/channel-facts.ts';
 import { mutate, seeded } from '../e2e/support/seeded.ts';
 import { type GuestMessage, type HostMessage, parseGuestMessage, parseHostMessage } from './messages.ts';
 
@@ -15,23 +16,9 @@ const origin = {
   conflict: { markExec: 1, auditExec: 2 },
 } as const;
 const packet = {
-  kind: 'denied-packet',
-  monotonic: '12.345678',
-  sequence: 251,
-  interfaceOut: 'eth0',
-  source: '10.200.0.2',
-  destination: '2001:db8::1',
-  protocol: 17,
-  sourcePort: 40_000,
-  destinationPort: 53,
-  icmp: null,
-  length: 65_575,
-  tcpFlags: null,
-  uid: 4_294_967_295,
-  gid: 0,
-  mark: null,
-  raw: 'IN= OUT=eth0 …',
-  origin: null,
+  ...fact,
+  ...{ destination: '2001:db8::1', protocol: 17, destinationPort: 53, length: 65_575, tcpFlags: null },
+  ...{ uid: 4_294_967_295, gid: 0, raw: 'IN= OUT=eth0 …' },
 } as const;
 const request = {
   kind: 'denied-request',

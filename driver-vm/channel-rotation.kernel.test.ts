@@ -7,6 +7,7 @@ import test from 'ava';
 import { dir } from 'tmp-promise';
 import { type Child, start } from '../base/index.ts';
 import { Connection } from '../channel/index.ts';
+import { fact } from '../e2e/support/channel-facts.ts';
 import type { HarnessAnswer, HarnessCommand } from '../e2e/support/channel-harness.ts';
 import { kernelTest } from '../e2e/support/kernel-tier.ts';
 import { seeded } from '../e2e/support/seeded.ts';
@@ -99,26 +100,6 @@ async function begin(maxBytes: number): Promise<Connection> {
   await ask({ kind: 'next', kinds: ['ready'] });
   return connection;
 }
-
-const fact = {
-  kind: 'denied-packet',
-  monotonic: '12.345678',
-  sequence: 251,
-  interfaceOut: 'eth0',
-  source: '10.200.0.2',
-  destination: '198.51.100.1',
-  protocol: 6,
-  sourcePort: 40_000,
-  destinationPort: 80,
-  icmp: null,
-  length: 60,
-  tcpFlags: 2,
-  uid: 1000,
-  gid: 1000,
-  mark: null,
-  raw: 'IN= OUT=eth0',
-  origin: null,
-};
 
 /** The pids of processes of the channel's user. */
 function channelProcesses(): readonly number[] {

@@ -1,5 +1,7 @@
+import type { DeniedPacketFact } from '../../channel/index.ts';
+
 /** A fact of a guest by the book, in the form of the channel. */
-export const fact = {
+export const fact: DeniedPacketFact = {
   kind: 'denied-packet',
   monotonic: '12.345678',
   sequence: 251,

@@ -2,6 +2,7 @@ import type { DeniedPacketFact, Fact, FenceCounts } from '../../channel/index.ts
 import type { EventBudget } from '../../driver-vm/unprivileged/event-budget.ts';
 import { Recorder } from '../../driver-vm/unprivileged/recorder.ts';
 import type { EventBody, EventContext, JsonlWriter } from '../../ocsf/index.ts';
+import { fact } from './channel-facts.ts';
 import { validateEvent } from './ocsf-schema.ts';
 
 const context: EventContext = {
@@ -49,26 +50,7 @@ let sequence = 0;
 /** A refused packet that the log told of, with a number of its own. */
 export function packet(changes: Partial<DeniedPacketFact> = {}): Fact {
   sequence += 1;
-  return {
-    kind: 'denied-packet',
-    monotonic: '12.345678',
-    sequence,
-    interfaceOut: 'eth0',
-    source: '10.200.0.2',
-    destination: '198.51.100.1',
-    protocol: 6,
-    sourcePort: 40_000,
-    destinationPort: 80,
-    icmp: null,
-    length: 60,
-    tcpFlags: 2,
-    uid: 1000,
-    gid: 1000,
-    mark: null,
-    raw: 'IN= OUT=eth0',
-    origin: null,
-    ...changes,
-  };
+  return { ...fact, sequence, ...changes };
 }
 /** A request that the guest's proxy refused. */
 export const request = (changes: object = {}): Fact => ({

@@ -11,6 +11,8 @@ import { SocketFinder } from './socket-holders.ts';
 export type AttributionOptions = EvidenceOptions & {
   /** How long a packet waits for its audit record, in milliseconds. @default 40 */
   readonly waitMs?: number;
+  /** How long a packet waits at most, where this process is late or others may have sent it too. @default 10000 */
+  readonly mostWaitMs?: number;
   /** Writes a mark to the kernel log and says when; see {@link LogClock}. Called now and then. */
   readonly mark?: () => Promise<ClockMark>;
   /** Path of the workload's network namespace, in which sockets are looked up that are still open. */
@@ -43,8 +45,7 @@ const sctp = 132;
 /** How long records and packets are kept for those that come late. */
 const keepMs = 10_000;
 const mostKeepMs = 60_000;
-/** How long a packet waits where this process is that late. */
-const maxWaitMs = 10_000;
+const defaultMostWaitMs = 10_000;
 const markEveryMs = 10_000;
 /** Answers are late from the first of these ages on of the packet that waits longest, and in time below the other. */
 const [behindMs, inTimeMs] = [2000, 500];
@@ -130,10 +131,11 @@ export class Attribution {
 
   #tick(): void {
     const nowMs = monotonicMs();
+    const { mostWaitMs = defaultMostWaitMs } = this.#options;
     void this.#evidence.catchUpEvents();
     for (const pending of this.#pending) {
       const ageMs = nowMs - pending.sinceMs;
-      if (ageMs >= maxWaitMs) {
+      if (ageMs >= mostWaitMs) {
         this.#giveUp(pending);
         continue;
       }
