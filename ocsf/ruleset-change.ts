@@ -17,7 +17,7 @@ export type RulesetChangeInput = {
   readonly difference: readonly string[];
   /** How many such lines there are. */
   readonly differences: number;
-  /** Milliseconds from when it was noticed until it was loaded again; `null` where that failed. */
+  /** Milliseconds from when it was noticed until the kernel had it again; `null` where it does not stand. */
   readonly restoredMs: number | null;
 };
 
@@ -30,7 +30,7 @@ const names = {
 
 /**
  * Somebody changed a ruleset that fences the sandbox: Device Config State Change, with the difference. Severity High, or
- * Critical where it could not be loaded again.
+ * Critical where it could not be put right.
  *
  * @throws EVENT_INVALID when a number is out of its range
  * Source: OCSF device_config_state_change (5019)
