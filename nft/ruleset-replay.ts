@@ -59,9 +59,9 @@ const elementIdentity = { key: 1, flags: 3, keyEnd: 10 } as const;
 const maxElementBytes = 32_768;
 
 /**
- * The messages of a transaction that makes `found` equal to `wanted`. Tables of others go; what is missing comes back; a chain
- * whose rules differ gets them anew. Of a table that stands, counters and live elements stay, and only what is strange or of
- * another kind is taken out; its rules are all given back then, as they may lead there.
+ * The messages of a transaction that makes the tables of `wanted` in `found` equal to it. What is missing comes back; a chain whose
+ * rules differ gets them anew. Of a table that stands, counters and live elements stay, and only what is strange or of another kind
+ * is taken out; its rules are all given back then, as they may lead there.
  *
  * @param isLoose whether a part may come and go, and is left alone
  */
@@ -70,18 +70,30 @@ export function replayOf(
   found: readonly RulesetPart[],
   isLoose: (part: RulesetPart) => boolean = () => false,
 ): readonly NfnetlinkRequest[] {
-  const tables = wanted.filter(({ kind }) => kind === 'table');
-  return [
-    ...found
-      .filter((part) => part.kind === 'table' && !tables.some((own) => isOneTable(own, part)))
-      .map(deletionOfTable),
-    ...tables.flatMap((table) => replayOfTable(table, partsIn(table, wanted), partsIn(table, found), isLoose)),
-  ];
+  return tablesOf(wanted).flatMap((table) =>
+    replayOfTable(table, partsIn(table, wanted), partsIn(table, found), isLoose),
+  );
 }
 
-/** The same where that is refused: what stands is deleted, with all that was counted in it. */
-export function rebuildOf(wanted: readonly RulesetPart[], found: readonly RulesetPart[]): readonly NfnetlinkRequest[] {
-  return [...found.filter(({ kind }) => kind === 'table').map(deletionOfTable), ...replayOf(wanted, [])];
+/**
+ * The same where that is refused: the tables are deleted with all that was counted in them, and made anew. That does not depend on
+ * what stands, which somebody may be changing meanwhile.
+ */
+export function rebuildOf(wanted: readonly RulesetPart[]): readonly NfnetlinkRequest[] {
+  const replaced = tablesOf(wanted).flatMap((table) => [
+    // There may be none, and to delete that would be an error.
+    creationOf(table),
+    request(types.deleteTable, table, encodeText(1, table.table)),
+  ]);
+  return [...replaced, ...replayOf(wanted, [])];
+}
+
+/** Messages that delete the tables that are none of `wanted`, each for a transaction of its own: one may be gone by then. */
+export function removalsOf(wanted: readonly RulesetPart[], found: readonly RulesetPart[]): readonly NfnetlinkRequest[] {
+  const own = tablesOf(wanted);
+  return tablesOf(found)
+    .filter((table) => !own.some((one) => isOneTable(one, table)))
+    .map(deletionOfTable);
 }
 
 function replayOfTable(
@@ -353,6 +365,10 @@ function isNamed({ kind }: RulesetPart): boolean {
 
 function isOneTable(a: RulesetPart, b: RulesetPart): boolean {
   return a.family === b.family && a.table === b.table;
+}
+
+function tablesOf(parts: readonly RulesetPart[]): readonly RulesetPart[] {
+  return parts.filter(({ kind }) => kind === 'table');
 }
 
 function partsIn(table: RulesetPart, parts: readonly RulesetPart[]): readonly RulesetPart[] {

@@ -2,10 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isTapwardenError, messageOf } from '../base/index.ts';
 import { type NetlinkSocket, netlinkProtocols, openNetlinkSocket } from '../base/netlink-socket.ts';
 import { parseMessages } from './netlink-message.ts';
+import type { NfnetlinkRequest } from './nfnetlink.ts';
 import type { NfnetlinkSocket, RulesetReading } from './nfnetlink-socket.ts';
 import { type Difference, differencesOf, differenceText } from './ruleset-difference.ts';
 import type { RulesetPart } from './ruleset-dump.ts';
-import { prepareReplay, rebuildOf, replayOf } from './ruleset-replay.ts';
+import { prepareReplay, rebuildOf, removalsOf, replayOf } from './ruleset-replay.ts';
 
 /** NFNLGRP_NFTABLES: every change, of whomever. Source: include/uapi/linux/netfilter/nfnetlink.h. */
 const changesGroup = 7;
@@ -227,6 +228,7 @@ export class RulesetWatch {
     const before = this.#failed;
     if (before?.told === told && Date.now() < before.againAt) return;
     const { problem, isVain, stoodAt } = await this.#restore(look);
+    if (problem !== undefined && !isVain) this.#again = true;
     this.#restoredAt = Date.now();
     const { intervalMs = defaultIntervalMs } = this.#options;
     this.#failed = isVain ? { told, againAt: this.#restoredAt + intervalMs } : undefined;
@@ -257,29 +259,37 @@ export class RulesetWatch {
         stoodAt,
       };
     } catch (error) {
-      return { problem: `it was not loaded: ${messageOf(error).slice(0, 300)}`, isVain: true, stoodAt };
+      const problem = `it was not loaded: ${messageOf(error).slice(0, 300)}`;
+      const generation = await this.#options.socket.generation().catch(() => look.generation);
+      return { problem, isVain: generation === look.generation, stoodAt };
     }
   }
 
   /** Returns the generation that it made, where that is known. */
   async #giveBack(wanted: readonly RulesetPart[], { parts, generation }: RulesetReading): Promise<number | undefined> {
-    const { socket } = this.#options;
-    const isRefused = (error: unknown): void => {
-      if (!isTapwardenError(error, 'NFT_REJECTED')) throw error;
-    };
-    try {
-      await socket.transact(replayOf(wanted, parts, this.#isLoose), generation);
-      return generation === undefined ? undefined : generation + 1;
-    } catch (error) {
-      isRefused(error);
+    const removals = removalsOf(wanted, parts);
+    const replay = replayOf(wanted, parts, this.#isLoose);
+    if (await this.#took(replay, generation)) {
+      for (const removal of removals) await this.#took([removal]);
+      return generation === undefined ? undefined : generation + removals.length + (replay.length > 0 ? 1 : 0);
     }
-    // Somebody was faster: now whatever the generation is by then. Who is faster again has only rules that go with the others.
-    const { parts: now } = await socket.ruleset();
-    await socket.transact(replayOf(wanted, now, this.#isLoose)).catch(async (error: unknown) => {
-      isRefused(error);
-      await socket.transact(rebuildOf(wanted, now));
-    });
+    // Somebody was faster: now whatever the generation is by then.
+    const { parts: now } = await this.#options.socket.ruleset();
+    if (!(await this.#took(replayOf(wanted, now, this.#isLoose))))
+      await this.#options.socket.transact(rebuildOf(wanted));
+    for (const removal of removalsOf(wanted, now)) await this.#took([removal]);
     return undefined;
+  }
+
+  /** Whether the kernel took a transaction. */
+  async #took(requests: readonly NfnetlinkRequest[], generation?: number): Promise<boolean> {
+    try {
+      await this.#options.socket.transact(requests, generation);
+      return true;
+    } catch (error) {
+      if (isTapwardenError(error, 'NFT_REJECTED')) return false;
+      throw error;
+    }
   }
 
   /**
