@@ -91,6 +91,7 @@ const guest: readonly GuestMessage[] = [
     fact: { kind: 'ruleset-changed', where: 'fence', difference: ['+ rule'], differences: 1, restoredMs: null },
   },
   { kind: 'fact', fact: { kind: 'restart', last: 9, next: 10, downMs: 3 } },
+  { kind: 'fact', fact: { kind: 'forged-lines', by: 'program', lines: 100 } },
   { kind: 'canary', number: 1, broken: null, packet: null },
   { kind: 'canary', number: 2, broken: 'logged', packet: 'udp6' },
   { kind: 'counts', counts },
@@ -182,6 +183,8 @@ const hostile: readonly (readonly [string, unknown, string])[] = [
     },
     '$.fact.where',
   ],
+  ['forged lines of the host', { kind: 'fact', fact: { kind: 'forged-lines', by: 'host', lines: 1 } }, '$.fact.by'],
+  ['no forged lines', { kind: 'fact', fact: { kind: 'forged-lines', by: 'rule', lines: 0 } }, '$.fact.lines'],
   ['a gap of none', { kind: 'fact', fact: { kind: 'gap', missing: 0, first: 1, last: 1 } }, '$.fact.missing'],
 ];
 for (const [what, message, path] of hostile) {

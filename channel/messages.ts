@@ -120,6 +120,17 @@ const deniedPackets = object({
   groups: list(deniedGroup, 256),
 });
 
+/** Lines of the kernel log that were made to look like those of the fence, and are none. */
+const forgedLines = object({
+  kind: oneOf('forged-lines'),
+  /**
+   * Who made them: a `program` that wrote to the log, the `kernel` about a program that has the beginning of the prefix for its
+   * name, or a log `rule` beside the fence.
+   */
+  by: oneOf('program', 'kernel', 'rule'),
+  lines: somePackets,
+});
+
 /** A request that the guest's proxy refused by itself. What it passed on, the gateway reports. */
 const deniedRequest = object({
   kind: oneOf('denied-request'),
@@ -167,6 +178,7 @@ export const factShape = union({
   gap,
   restart,
   'ruleset-changed': rulesetChanged,
+  'forged-lines': forgedLines,
 });
 
 const count = integer(0);
@@ -242,10 +254,12 @@ const guestShapes = {
 export type HostMessage = ShapeOf<(typeof hostShapes)[keyof typeof hostShapes]>;
 /** A message from the guest to the host. */
 export type GuestMessage = ShapeOf<(typeof guestShapes)[keyof typeof guestShapes]>;
-/** What the guest saw: a refused packet, many of them, a refused request, or a gap in its kernel log. */
+/** What the guest saw: refused packets, a refused request, a gap in its kernel log, or what somebody changed or forged. */
 export type Fact = ShapeOf<typeof factShape>;
 /** A refused packet. */
 export type DeniedPacketFact = ShapeOf<typeof deniedPacket>;
+/** Lines that were made to look like those of the fence. */
+export type ForgedLinesFact = ShapeOf<typeof forgedLines>;
 /** Refused packets of one exec and destination. */
 export type DeniedGroup = ShapeOf<typeof deniedGroup>;
 /** A link on the way from a refused packet to its record that a canary found broken. */

@@ -9,7 +9,8 @@ import type { ObjectOf } from './schema/types.ts';
 /**
  * What a finding is of: `bypass-burst`, many refused packets; `network-scan`, of many destinations; `metadata-access`, of a
  * cloud's metadata service; `fence-bypassed`, packets that the guest's fence should have refused and the host's table
- * dropped; `ruleset-changed`, a ruleset that fences the sandbox and was changed by somebody else.
+ * dropped; `ruleset-changed`, a ruleset that fences the sandbox and was changed by somebody else; `log-forged`, lines of the
+ * kernel log that were made to look like those of the fence.
  */
 export type FindingKind = keyof typeof kinds;
 
@@ -74,6 +75,14 @@ const kinds = {
     remedy: 'Find out who changed it; a firewall manager of the host must leave the namespaces of sandboxes alone.',
     confidence: 3,
     attacks: [firewallAttack],
+  },
+  'log-forged': {
+    title: 'Log lines were made to look like refused packets',
+    desc: "Somebody made lines of the kernel log that begin as the fence's do, with a secret of the run that no workload can read. They pass for no attempt.",
+    remedy:
+      'Whoever made them is root where the fence stands, or takes another program for it: look at who that is. What the fence counted is not touched by them.',
+    confidence: 3,
+    attacks: undefined,
   },
 } as const satisfies Readonly<Record<string, Kind>>;
 

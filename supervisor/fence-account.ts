@@ -65,6 +65,8 @@ export class FenceAccount {
   #lastAt = Date.now();
   /** Lines that were read before the counter of lines began anew. */
   #linesBefore = 0;
+  /** Lines that the fence did not write and that were told of. */
+  #forged = 0;
   #portsFull = false;
   #mayRotate = true;
   /** Whether what the sets tell can no longer be set against the log's lines. */
@@ -242,7 +244,12 @@ export class FenceAccount {
     for (const name of reading.shrunk) this.#doubt(`${name} of the fence tells of less than before`);
     const logged = reading.counters['logged'] ?? 0;
     if (isNew || reading.shrunk.includes('logged')) this.#linesBefore = Math.max(0, lines - logged);
-    if (lines - this.#linesBefore > logged) this.#doubt('lines were read that the fence did not write');
+    const forged = lines - this.#linesBefore - logged;
+    if (forged > 0) this.#doubt('lines were read that the fence did not write');
+    if (forged > this.#forged) {
+      this.#options.onFact({ kind: 'forged-lines', by: 'rule', lines: forged - this.#forged });
+      this.#forged = forged;
+    }
     for (const [name, size] of Object.entries(reading.sizes)) {
       if (name.startsWith('seen') && size >= accountSetSize(name)) this.#portsFull = true;
     }

@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { type Child, start } from '../base/index.ts';
 import type { DeniedPacketFact, Fact } from '../channel/index.ts';
 import { decodeLogPrefix } from '../nft/index.ts';
+import { ForgedLines } from './forged-lines.ts';
 import { formatMonotonic, type KernelLogRecord, parseKernelLogRecord } from './kernel-log-record.ts';
 import { parseNetfilterLogLine } from './netfilter-log-line.ts';
 
@@ -10,7 +11,7 @@ import { parseNetfilterLogLine } from './netfilter-log-line.ts';
 export type MonitorOptions = {
   /** The run's secret in the log prefix. */
   readonly tag: string;
-  /** Called with each refused packet, and with each gap in the log's sequence numbers. */
+  /** Called with each refused packet, with each gap in the log's sequence numbers, and with lines that pretend to be of packets. */
   readonly onFact: (fact: Fact) => void;
   /** Called with each record that a program wrote, which is no evidence of anything. */
   readonly onOther?: (record: KernelLogRecord) => void;
@@ -34,6 +35,7 @@ const maxPauseMs = 500;
  */
 export class Monitor {
   readonly #options: MonitorOptions;
+  readonly #forged: ForgedLines;
   readonly #markers = new Map<string, () => void>();
   #reader: Child | undefined;
   #last: number | undefined;
@@ -45,6 +47,7 @@ export class Monitor {
 
   constructor(options: MonitorOptions) {
     this.#options = options;
+    this.#forged = new ForgedLines(options);
     this.#startReader();
   }
 
@@ -64,6 +67,7 @@ export class Monitor {
       const finish = (settled: boolean): void => {
         clearInterval(timer);
         this.#markers.delete(marker);
+        this.#forged.flush();
         resolve(settled);
       };
       const timer = setInterval(() => {
@@ -82,6 +86,7 @@ export class Monitor {
   /** Ends the reader. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#forged.flush();
     this.#reader?.process.kill('SIGKILL');
     await this.#reader?.ended;
   }
@@ -120,8 +125,10 @@ export class Monitor {
     this.#restarts = 0;
     if (record.facility === 0) {
       const fact = deniedPacketFact(record.text, this.#options.tag, record.sequence, record.microseconds);
-      if (fact !== undefined) this.#options.onFact(fact);
+      if (fact === undefined) this.#forged.take(record);
+      else this.#options.onFact(fact);
     } else {
+      this.#forged.take(record);
       this.#options.onOther?.(record);
       this.#markers.get(record.text)?.();
       this.#markers.delete(record.text);

@@ -37,6 +37,7 @@ const doings: Readonly<Record<FindingKind, (findings: Findings, times: number) =
   'metadata-access': (findings) => refuse(findings, '169.254.169.254', 80, metadata),
   'fence-bypassed': (findings, times) => findings.hostDrops({ spoofed: times }),
   'ruleset-changed': (findings) => findings.rulesetChanged('slot', 'changed, and loaded again', true, undefined),
+  'log-forged': (findings) => findings.linesForged('program', 1),
 };
 for (const [kind, { least, withinS, severity }] of Object.entries(findingCases)) {
   const make = (betweenMs: number): readonly EventBody<DetectionFinding>[] => {
@@ -174,6 +175,25 @@ test('Findings: a ruleset that is changed a hundred times is one, closed when no
   t.is(events[2]?.finding_info.related_events_count, 100);
   t.is(events[0]?.finding_info.attacks?.[0]?.technique?.uid, 'T1686');
   t.true(events.every(({ severity }) => severity === 'High'));
+});
+
+test('Findings: forged lines are one finding, which says how many there were and who made them', (t) => {
+  const { findings, events, clock } = keeping();
+  findings.linesForged('program', 1);
+  for (let second = 0; second < 40; second += 1) {
+    clock.now += 1000;
+    findings.linesForged(second % 2 === 0 ? 'program' : 'rule', 5);
+    findings.tick();
+  }
+  findings.closeAll();
+  t.deepEqual(told(events), ['Create log-forged', 'Update log-forged', 'Close log-forged']);
+  t.is(new Set(events.map(({ finding_info }) => finding_info.uid)).size, 1);
+  t.is(
+    events.at(-1)?.message,
+    "201 lines of the kernel log looked like the fence's and were not: 101 written by a program, 100 by another log rule",
+  );
+  t.like(events.at(-1), { unmapped: { evidence: { forged: { program: 101, rule: 100 }, origin: 'guest' } } });
+  t.is(events[0]?.message, "1 line of the kernel log looked like the fence's and was not: 1 written by a program");
 });
 
 test('Findings: a ruleset that could not be loaded again is critical, and each ruleset is one of its own', (t) => {

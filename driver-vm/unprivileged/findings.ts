@@ -50,8 +50,9 @@ type Burst = {
 
 type Step = 'opened' | 'updated' | 'closed';
 
-/** Changes of one ruleset, until a minute has passed without one. */
-type Change = {
+/** What somebody did again and again, until a minute has passed without it: changes of one ruleset, or forged lines. */
+type Deed = {
+  readonly kind: 'ruleset-changed' | 'log-forged';
   readonly firstSeen: number;
   readonly open: Open;
   readonly related: RelatedEvent[];
@@ -59,7 +60,17 @@ type Change = {
   count: number;
   severity: 4 | 5;
   message: string;
+  evidence: JsonObject;
 };
+
+/** Forged lines, by who made them. Example: `{program: 100, rule: 1}`. */
+type Forged = Readonly<Record<string, number>>;
+const makers: Readonly<Record<string, string>> = {
+  program: 'written by a program',
+  kernel: 'of a program that has the beginning of the prefix for its name',
+  rule: 'by another log rule',
+};
+const forgedKey = 'log-forged';
 
 /** A finding that was opened and not closed yet. */
 type Open = { readonly uid: string; toldAt: number; toldPackets: number };
@@ -74,7 +85,7 @@ type Open = { readonly uid: string; toldAt: number; toldPackets: number };
 export class Findings {
   readonly #options: FindingsOptions;
   readonly #bursts: readonly Burst[];
-  readonly #changes = new Map<string, Change>();
+  readonly #deeds = new Map<string, Deed>();
   readonly #drops: { firstSeen: number; lastSeen: number; last: HostDrops; open: Open | undefined };
   #opened = 0;
 
@@ -123,17 +134,25 @@ export class Findings {
 
   /** Takes a change of a ruleset that an event tells of. `where` is one of few words, and not the guest's. */
   rulesetChanged(where: string, message: string, restored: boolean, related: RelatedEvent | undefined): void {
-    const now = this.#options.now();
-    const known = this.#changes.get(where);
-    const change = known ?? { ...newChange(now), open: this.#openOne('ruleset-changed', now) };
-    this.#changes.set(where, change);
-    change.lastSeen = now;
-    change.count += 1;
-    change.message = message;
-    if (!restored) change.severity = 5;
-    if (related !== undefined && change.related.length < maxRelated) change.related.push(related);
-    if (known === undefined) this.#tellChange(where, change, 'opened');
-    else if (now - change.open.toldAt >= updateMs) this.#tellChange(where, change, 'updated');
+    this.#did('ruleset-changed', where, (deed) => {
+      deed.count += 1;
+      deed.message = message;
+      if (!restored) deed.severity = 5;
+      if (related !== undefined && deed.related.length < maxRelated) deed.related.push(related);
+      deed.evidence = { ruleset: where, changes: deed.count, origin: where === 'slot' ? 'host' : 'guest' };
+    });
+  }
+
+  /** Takes lines of the kernel log that were made to look like those of the fence, by one of few words. */
+  linesForged(by: string, lines: number): void {
+    this.#did('log-forged', forgedKey, (deed) => {
+      const before = (deed.evidence['forged'] ?? {}) as Forged;
+      const forged = { ...before, [by]: (before[by] ?? 0) + lines };
+      deed.count += lines;
+      const parts = Object.entries(forged).map(([maker, count]) => `${count} ${makers[maker] ?? maker}`);
+      deed.message = `${plural(deed.count, 'line')} of the kernel log looked like the fence's and ${deed.count === 1 ? 'was' : 'were'} not: ${parts.join(', ')}`;
+      deed.evidence = { forged, origin: 'guest' };
+    });
   }
 
   /** Closes what is over, and tells what has grown; to be called every few seconds. */
@@ -145,10 +164,10 @@ export class Findings {
       if (now - lastSeen >= quietMs) this.#close(burst);
       else if (now - open.toldAt >= updateMs && burst.packets > open.toldPackets) this.#tell(burst, 'updated');
     }
-    for (const [where, change] of this.#changes) {
-      if (now - change.lastSeen >= quietMs) this.#tellChange(where, change, 'closed');
-      else if (now - change.open.toldAt >= updateMs && change.count > change.open.toldPackets) {
-        this.#tellChange(where, change, 'updated');
+    for (const [key, deed] of this.#deeds) {
+      if (now - deed.lastSeen >= quietMs) this.#tellDeed(key, deed, 'closed');
+      else if (now - deed.open.toldAt >= updateMs && deed.count > deed.open.toldPackets) {
+        this.#tellDeed(key, deed, 'updated');
       }
     }
     const { open, last } = this.#drops;
@@ -159,7 +178,7 @@ export class Findings {
   /** The run is over, and so is every burst. */
   closeAll(): void {
     for (const burst of this.#bursts) if (burst.open !== undefined) this.#close(burst);
-    for (const [where, change] of this.#changes) this.#tellChange(where, change, 'closed');
+    for (const [key, deed] of this.#deeds) this.#tellDeed(key, deed, 'closed');
     if (this.#drops.open !== undefined) this.#tellDrops('closed');
     this.#drops.open = undefined;
   }
@@ -230,16 +249,26 @@ export class Findings {
     });
   }
 
-  #tellChange(where: string, change: Change, step: Step): void {
-    const { open, firstSeen, lastSeen, count, related, severity, message } = change;
+  #did(kind: Deed['kind'], key: string, add: (deed: Deed) => void): void {
+    const now = this.#options.now();
+    const known = this.#deeds.get(key);
+    const deed = known ?? { ...newDeed(kind, now), open: this.#openOne(kind, now) };
+    this.#deeds.set(key, deed);
+    deed.lastSeen = now;
+    add(deed);
+    if (known === undefined) this.#tellDeed(key, deed, 'opened');
+    else if (now - deed.open.toldAt >= updateMs) this.#tellDeed(key, deed, 'updated');
+  }
+
+  #tellDeed(key: string, deed: Deed, step: Step): void {
+    const { kind, open, firstSeen, lastSeen, count, related, severity, message, evidence } = deed;
     const now = this.#options.now();
     open.toldAt = now;
     open.toldPackets = count;
-    if (step === 'closed') this.#changes.delete(where);
+    if (step === 'closed') this.#deeds.delete(key);
     this.#append({
-      ...({ time: now, uid: open.uid, kind: 'ruleset-changed', step, severity, message, firstSeen, lastSeen } as const),
-      ...{ related, relatedCount: count },
-      evidence: { ruleset: where, changes: count, origin: where === 'slot' ? 'host' : 'guest' },
+      ...({ time: now, uid: open.uid, kind, step, severity, message, firstSeen, lastSeen, evidence } as const),
+      ...(kind === 'ruleset-changed' ? { related, relatedCount: count } : {}),
     });
   }
 
@@ -256,8 +285,8 @@ type Seen = {
   readonly typeUid: number;
 };
 
-function newChange(now: number): Omit<Change, 'open'> {
-  return { firstSeen: now, lastSeen: now, related: [], count: 0, severity: 4, message: '' };
+function newDeed(kind: Deed['kind'], now: number): Omit<Deed, 'open'> {
+  return { kind, firstSeen: now, lastSeen: now, related: [], count: 0, severity: 4, message: '', evidence: {} };
 }
 
 function newBurst(kind: BurstKind): Burst {

@@ -72,3 +72,16 @@ test('Recorder does not forget packets whose counters somebody made anew', (t) =
   t.is(refused(events), 5);
   t.like(recorder.stopped('end', false, {}), { denied: 5, lost: 0, complete: false, findings: 1 });
 });
+
+test('Recorder makes one finding of forged lines, and the record is as complete as before', (t) => {
+  const { recorder, events, findings } = recording();
+  recorder.launched(exec, 1);
+  for (const lines of [1, 99]) recorder.fact({ kind: 'forged-lines', by: 'program', lines });
+  recorder.counts(counted({}));
+  t.is(refused(events), 0);
+  t.like(recorder.stopped('end', false, {}), { complete: true, findings: 1 });
+  t.deepEqual(
+    findings.map(({ activity_name }) => activity_name),
+    ['Create', 'Close'],
+  );
+});

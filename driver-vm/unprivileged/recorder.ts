@@ -326,6 +326,8 @@ export class Recorder {
         return this.#append(telemetryGap(this.#context, { ...fact, time: this.#options.now(), source: '/dev/kmsg' }));
       case 'ruleset-changed':
         return this.rulesetChanged(fact);
+      case 'forged-lines':
+        return this.#findings.linesForged(fact.by, fact.lines);
       case 'restart':
         return this.#append(
           logReaderRestarted(this.#context, { ...fact, time: this.#options.now(), source: '/dev/kmsg' }),

@@ -1,6 +1,6 @@
 import type { ExecutionContext } from 'ava';
-import type { forgeries } from '../support/evidence/forgeries.ts';
-import { type LoggedEvent, refusals } from '../support/record.ts';
+import { type ForgeryCase, forgeries } from '../support/evidence/forgeries.ts';
+import { type LoggedEvent, refusals, withCode } from '../support/record.ts';
 import { startBesideRoot } from '../support/root-attack.ts';
 import type { Bench } from '../support/sandbox-bench.ts';
 
@@ -170,6 +170,11 @@ export async function stopsForgeries(
   const wanted = made.flatMap(({ incomplete }) => incomplete ?? []);
   t.is(result?.incomplete.length, wanted.length, result?.incomplete.join('; '));
   for (const reason of wanted) t.true(result?.incomplete.some((one) => reason.test(one)));
+  const cases: readonly ForgeryCase[] = names.map((name) => forgeries[name]);
+  const makers = cases.flatMap(({ finding }) => finding ?? []);
+  const found = withCode(events, 'finding').filter(({ finding_info }) => finding_info?.types[0] === 'log-forged');
+  t.is(new Set(found.map(({ finding_info }) => finding_info?.uid)).size, makers.length === 0 ? 0 : 1, 'one for all');
+  t.deepEqual(Object.keys(found.at(-1)?.unmapped?.evidence?.forged ?? {}).toSorted(), makers.toSorted());
 }
 
 /** `root(port)` asks for what root does, and waits until it is done. */

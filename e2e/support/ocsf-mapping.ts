@@ -232,7 +232,7 @@ export const mappedEvents: readonly MappedEvent[] = [
       'confidence_id, confidence': 'Medium where it rests on what the guest tells, High where the host saw it itself',
       'finding_info.uid': 'the same in all events of a finding',
       'finding_info.types, finding_info.analytic.*':
-        '`bypass-burst` (100 refused packets within 10 s), `network-scan` (32 destinations and ports within a minute), `metadata-access` (3 attempts within a minute), `fence-bypassed` (the host dropped what the fence of the guest lets nobody send), `ruleset-changed`',
+        '`bypass-burst` (100 refused packets within 10 s), `network-scan` (32 destinations and ports within a minute), `metadata-access` (3 attempts within a minute), `fence-bypassed` (the host dropped what the fence of the guest lets nobody send), `ruleset-changed`, `log-forged` (lines of the kernel log that look like the fence’s and are not)',
       'finding_info.title, finding_info.desc, remediation.desc': 'what it means, and what to do',
       'finding_info.created_time, finding_info.first_seen_time, finding_info.last_seen_time':
         'of what it rests on, in epoch milliseconds',
@@ -240,7 +240,7 @@ export const mappedEvents: readonly MappedEvent[] = [
         'the first 20 events that it rests on, by their `metadata.uid`, and how many there are',
       'finding_info.attacks.*': 'of a scan, of access to a metadata service, and of a changed ruleset',
       'unmapped.evidence.*':
-        'packets and targets, or what the host dropped by counter; `origin` says whose word it is, `guest` or `host`',
+        'packets and targets, what the host dropped by counter, or forged lines by who made them; `origin` says whose word it is, `guest` or `host`',
     },
   },
   {

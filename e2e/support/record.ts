@@ -44,6 +44,7 @@ export type LoggedEvent = {
     readonly counts?: Readonly<Record<string, number>>;
     readonly slot?: Readonly<Record<string, number>>;
     readonly ruleset?: { readonly where: string; readonly differences: number; readonly restored_ms?: number };
+    readonly evidence?: { readonly forged?: Readonly<Record<string, number>> };
     readonly loss?: { readonly missing_records: number; readonly first: number; readonly last: number };
     readonly icmp?: { readonly type: number; readonly code: number };
   };

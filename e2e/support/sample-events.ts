@@ -327,6 +327,12 @@ export const samples: Readonly<Record<string, EventBody>> = {
     related: [{ uid: '01J8Z6Q8W7M0V5T3N2K1H0G9F8', typeUid: 501901 }],
     evidence: { ruleset: 'slot', restored: true, origin: 'host' },
   }),
+  'finding-forged': finding(context, {
+    ...{ time, uid: `log-forged/${context.runId}/3`, kind: 'log-forged', step: 'opened', severity: 4 },
+    ...{ firstSeen: time, lastSeen: time },
+    message: "1 line of the kernel log looked like the fence's and was not: 1 written by a program",
+    evidence: { forged: { program: 1 }, origin: 'guest' },
+  }),
   'ruleset-changed': rulesetChanged(context, {
     ...{ time, where: 'slot', differences: 1, restoredMs: 61 },
     difference: ['+ rule inet tapwarden_tap0 input accept'],

@@ -45,6 +45,10 @@ export const findingCases = {
       severity: 'High; Critical when it could not be put right',
     },
   },
+  'log-forged': {
+    ...{ least: 1, withinS: null, what: 'line of the kernel log that was made to look like the fence’s' },
+    ...{ origin: 'the guest’s', severity: 'High' },
+  },
 } as const satisfies Readonly<Record<FindingKind, FindingCase>>;
 
 /** The table of {@link findingCases}. */

@@ -1,4 +1,13 @@
-import { renderTable } from '../generated-part.ts';
+import type { ForgedLinesFact } from '../../../channel/index.ts';
+import { code, renderTable } from '../generated-part.ts';
+
+/** A forgery. */
+export type ForgeryCase = {
+  readonly what: string;
+  readonly stoppedBy: string;
+  /** Who made it, as the finding `log-forged` has it; absent where nothing tells it from what is allowed. */
+  readonly finding?: ForgedLinesFact['by'];
+};
 
 /**
  * What somebody makes that is to pass for evidence, and what stops it. `e2e/bypass-detection/forgeries.ts` makes each in a
@@ -9,6 +18,7 @@ export const forgeries = {
     what: 'root writes lines to `/dev/kmsg` that have the prefix of the run and the form of the fence: with a level alone, with the number of the kernel’s facility or of another one, in the form in which records are read',
     stoppedBy:
       'the kernel gives what programs write another facility than its own, and lines of its own alone are read',
+    finding: 'program',
   },
   crash: {
     what: 'a program takes the beginning of the prefix for its name, and crashes: then the kernel itself logs a line that begins with the name',
@@ -27,6 +37,7 @@ export const forgeries = {
     what: 'a log rule of root, who has read the prefix, in another network namespace',
     stoppedBy:
       'nothing stops the line; but the fence has counted no such packet, and the record is not complete (`unknown`)',
+    finding: 'rule',
   },
   mark: {
     what: 'the workload sets the mark of another exec on its packets',
@@ -48,12 +59,16 @@ export const forgeries = {
     what: 'arguments with line breaks, quotation marks, escape sequences and the text of an event',
     stoppedBy: 'they are one string of one event, escaped; from text nothing is concluded',
   },
-} as const;
+} as const satisfies Readonly<Record<string, ForgeryCase>>;
 
 /** The table of {@link forgeries}. */
 export function renderForgeries(): string {
   return renderTable(
-    ['what is made', 'what stops it'],
-    Object.values(forgeries).map(({ what, stoppedBy }) => [what, stoppedBy]),
+    ['what is made', 'what stops it', 'finding `log-forged`'],
+    Object.values<ForgeryCase>(forgeries).map(({ what, stoppedBy, finding }) => [
+      what,
+      stoppedBy,
+      finding === undefined ? '–' : code([finding]),
+    ]),
   );
 }
