@@ -43,7 +43,7 @@ const hostileText = '\\n{"class_uid":4001,"count":9}\\u001b[31m"\\t';
 const forgeryRuns: Readonly<Record<keyof typeof forgeries, Forgery>> = {
   lines: {
     root: (port) => `
-	line="$prefix${packetText(port)}"
+	line="\${prefix}${packetText(port)}"
 	round=0
 	while [ "$round" -lt 20 ]; do
 		for form in "$line" "<6>$line" "<0>$line" "<14>$line" "6,1,1,-;$line"; do echo "$form" >/dev/kmsg; done
@@ -173,8 +173,11 @@ export async function stopsForgeries(
   const cases: readonly ForgeryCase[] = names.map((name) => forgeries[name]);
   const makers = cases.flatMap(({ finding }) => finding ?? []);
   const found = withCode(events, 'finding').filter(({ finding_info }) => finding_info?.types[0] === 'log-forged');
-  t.is(new Set(found.map(({ finding_info }) => finding_info?.uid)).size, makers.length === 0 ? 0 : 1, 'one for all');
-  t.deepEqual(Object.keys(found.at(-1)?.unmapped?.evidence?.forged ?? {}).toSorted(), makers.toSorted());
+  const told = Object.keys(found.at(-1)?.unmapped?.evidence?.forged ?? {});
+  // Whether the kernel logs crashes is the host's to say: in a jail it may, in a guest it does not.
+  const all = bench.boundary === 'jail' ? told.filter((by) => by !== 'kernel') : told;
+  t.deepEqual(all.toSorted(), makers.toSorted());
+  t.is(new Set(found.map(({ finding_info }) => finding_info?.uid)).size, told.length === 0 ? 0 : 1, 'one for all');
 }
 
 /** `root(port)` asks for what root does, and waits until it is done. */
