@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
-import { isTapwardenError, TapwardenError } from '../base/index.ts';
+import { TapwardenError } from '../base/index.ts';
 import { type NetlinkSocket, netlinkProtocols, openNetlinkSocket } from '../base/netlink-socket.ts';
 import type { TableName } from './model.ts';
 import { encodeMessage, netlinkFlags, netlinkTypes, parseMessages } from './netlink-message.ts';
@@ -17,27 +17,10 @@ import {
   parseTableHandle,
   tableRequest,
 } from './nfnetlink.ts';
-import {
-  dumpedKinds,
-  identityOf,
-  parseElements,
-  parsePart,
-  partElementsRequest,
-  partsRequest,
-  type RulesetPart,
-} from './ruleset-dump.ts';
-import { elementRequest } from './ruleset-replay.ts';
 
 /** The kernel fills a datagram of a dump up to 32 KiB, if the reader has room for it. */
 const datagramBytes = 65_536;
 const maxAttempts = 20;
-
-/** A ruleset as it was read. */
-export type RulesetReading = {
-  readonly parts: readonly RulesetPart[];
-  /** Which generation all of it is of; `undefined` where it changed meanwhile. */
-  readonly generation: number | undefined;
-};
 
 type Answer = {
   readonly sequence: number;
@@ -61,9 +44,6 @@ export class NfnetlinkSocket {
   #interruptions = 0;
   #waiting: Answer | undefined;
   #last: Promise<unknown> = Promise.resolve();
-  #fixed = new Map<string, readonly RulesetPart[]>();
-  /** The parts that were read last, by the kernel's bytes. */
-  #known: ReadonlyMap<string, RulesetPart> = new Map();
 
   /** `bufferBytes` is the room for one datagram of the kernel, of which tests take a small one. @default 65536 */
   constructor(options: { readonly bufferBytes?: number } = {}) {
@@ -82,7 +62,7 @@ export class NfnetlinkSocket {
    */
   async tableHandle(table: TableName): Promise<number> {
     let handle: number | undefined;
-    await this.#ask(tableRequest(table), `table ${table.family} ${table.name}`, (payload) => {
+    await this.ask(tableRequest(table), `table ${table.family} ${table.name}`, (payload) => {
       handle = parseTableHandle(payload);
     });
     if (handle === undefined) throw unreadable(`The kernel gave no handle for table ${table.name}`);
@@ -96,7 +76,7 @@ export class NfnetlinkSocket {
    */
   async counters(table: TableName): Promise<ReadonlyMap<string, number>> {
     const counters = new Map<string, number>();
-    await this.#dump(countersRequest(table), `the counters of ${table.name}`, {
+    await this.dump(countersRequest(table), `the counters of ${table.name}`, {
       begin: () => counters.clear(),
       onPayload: (payload) => {
         const counter = parseCounter(payload);
@@ -116,7 +96,7 @@ export class NfnetlinkSocket {
    */
   async elements(table: TableName, set: string): Promise<ReadonlyMap<string, number>> {
     const elements = new Map<string, number>();
-    await this.#dump(elementsRequest(table, set), `the set ${set} of ${table.name}`, {
+    await this.dump(elementsRequest(table, set), `the set ${set} of ${table.name}`, {
       begin: () => elements.clear(),
       onPayload: (payload) =>
         eachElement(payload, (key, packets) => {
@@ -127,57 +107,14 @@ export class NfnetlinkSocket {
     return elements;
   }
 
-  /**
-   * Every table, chain, rule, set and named object of the namespace, in the kernel's order, and the elements of sets that
-   * commands alone change, sorted. Parts that are as they were read last are the same objects again.
-   *
-   * @throws NOT_ROOT as {@link tableHandle}
-   */
-  async ruleset(): Promise<RulesetReading> {
-    const begun = await this.generation();
-    const known = this.#known;
-    const seen = new Map<string, RulesetPart>();
-    const parts: RulesetPart[] = [];
-    for (const kind of dumpedKinds) {
-      const start = parts.length;
-      await this.#dump(partsRequest(kind), `the ${kind}s of the namespace`, {
-        begin: () => parts.splice(start),
-        onPayload: (payload) => {
-          // To read a part anew takes an emulated processor longer than to look it up.
-          const text = identityOf(kind, payload);
-          const part = seen.get(text) ?? known.get(text) ?? parsePart(kind, payload);
-          seen.set(text, part);
-          parts.push(part);
-        },
-      });
-    }
-    this.#known = seen;
-    const elements = await this.#staticElements(parts);
-    const ended = await this.generation();
-    return { parts: [...parts, ...elements], generation: begun === ended ? begun : undefined };
-  }
-
   /** The number of the ruleset's generation, which each transaction in the namespace raises. Errors as {@link tableHandle}. */
   async generation(): Promise<number> {
     let generation: number | undefined;
-    await this.#ask(generationRequest, 'the generation of the ruleset', (payload) => {
+    await this.ask(generationRequest, 'the generation of the ruleset', (payload) => {
       generation = parseGeneration(payload);
     });
     if (generation === undefined) throw unreadable('The kernel gave no generation of the ruleset');
     return generation;
-  }
-
-  /** Whether a set has an element now; unlike a dump this passes over none. */
-  async holds(element: RulesetPart): Promise<boolean> {
-    let held = false;
-    try {
-      await this.#ask(elementRequest(element), `an element of ${element.name}`, () => {
-        held = true;
-      });
-    } catch (error) {
-      if (!isTapwardenError(error, 'NFT_NOT_FOUND')) throw error;
-    }
-    return held;
   }
 
   /**
@@ -202,43 +139,6 @@ export class NfnetlinkSocket {
     }
   }
 
-  /**
-   * Elements that cannot change are asked for once, by the handles of their table and set, which the kernel gives once; and
-   * again while there are fewer than the set was made for: a set that is being enlarged may show some only later.
-   */
-  async #staticElements(parts: readonly RulesetPart[]): Promise<readonly RulesetPart[]> {
-    const tables = new Map(parts.flatMap((part) => (part.kind === 'table' ? [[tableOf(part), part.handle]] : [])));
-    const known = this.#fixed;
-    this.#fixed = new Map();
-    const elements: RulesetPart[] = [];
-    for (const set of parts) {
-      if (set.kind !== 'set' || set.elements === 'live') continue;
-      const place = `${tables.get(tableOf(set))} ${set.handle}`;
-      const found = known.get(place) ?? (await this.elementsOf(set));
-      if (set.elements === 'fixed' && found.length === set.size) this.#fixed.set(place, found);
-      elements.push(...found);
-    }
-    return elements;
-  }
-
-  /**
-   * The elements of a set of {@link ruleset}, sorted. A set that is gone by now has none: what is missed of it is told of with
-   * the set.
-   */
-  async elementsOf(set: RulesetPart): Promise<readonly RulesetPart[]> {
-    const elements: RulesetPart[] = [];
-    try {
-      await this.#dump(partElementsRequest(set), `the set ${set.name} of ${set.table}`, {
-        begin: () => elements.splice(0),
-        onPayload: (payload) => elements.push(...parseElements(set, payload)),
-      });
-    } catch (error) {
-      if (!isTapwardenError(error, 'NFT_NOT_FOUND')) throw error;
-    }
-    // The kernel keeps them in any order.
-    return elements.toSorted((a, b) => (a.content < b.content ? -1 : 1));
-  }
-
   /** How many dumps were asked for again because the ruleset changed under them. */
   get interruptions(): number {
     return this.#interruptions;
@@ -249,22 +149,28 @@ export class NfnetlinkSocket {
     this.#socket.close();
   }
 
-  /** A dump during which the ruleset changed may lack parts, says so, and is asked for again. */
-  async #dump(
+  /**
+   * Asks for a dump; `what` is its name in errors, `begin` is called before it and each time that it is made again: one during
+   * which the ruleset changed may lack parts, and says so.
+   *
+   * @throws NFT_NOT_FOUND, NOT_ROOT as {@link tableHandle}
+   * @throws NFT_UNREADABLE when the ruleset changes without end
+   */
+  async dump(
     request: NfnetlinkRequest,
     what: string,
     answer: { readonly begin: () => void; readonly onPayload: (payload: Buffer) => void },
   ): Promise<void> {
     for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
       answer.begin();
-      if (!(await this.#ask(request, what, answer.onPayload))) return;
+      if (!(await this.ask(request, what, answer.onPayload))) return;
       this.#interruptions += 1;
     }
     throw unreadable(`The ruleset changed at each of ${maxAttempts} attempts to read ${what}`);
   }
 
-  /** Asks, and says whether the answer was interrupted. */
-  async #ask(request: NfnetlinkRequest, what: string, onPayload: (payload: Buffer) => void): Promise<boolean> {
+  /** Asks, and says whether the answer was interrupted. Errors as {@link tableHandle}. */
+  async ask(request: NfnetlinkRequest, what: string, onPayload: (payload: Buffer) => void): Promise<boolean> {
     try {
       return await this.#inTurn((sequence) => encodeMessage({ ...request, sequence }), onPayload);
     } catch (cause) {
@@ -333,8 +239,6 @@ function refusal(
   const refused = payload.length >= 10 ? payload.readUInt16LE(8) & 0xff : undefined;
   return Object.assign(new Error(`errno ${errno}`), { errno, refused });
 }
-
-const tableOf = ({ family, table }: RulesetPart): string => `${family} ${table}`;
 
 function classify(cause: unknown, what: string): TapwardenError {
   const errno = (cause as { readonly errno?: number }).errno;

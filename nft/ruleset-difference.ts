@@ -10,6 +10,7 @@ export type Difference = { readonly sign: '+' | '-' | '~'; readonly part: Rulese
  * be. The order of rules counts, and that of nothing else. Handles do not: a ruleset that was loaded anew is the same.
  */
 export function differencesOf(wanted: readonly RulesetPart[], found: readonly RulesetPart[]): readonly Difference[] {
+  if (wanted.length === found.length && wanted.every((part, index) => isSame(part, found[index]))) return [];
   const [before, after] = [byPlace(wanted), byPlace(found)];
   const places = new Set([...before.keys(), ...after.keys()]);
   return [...places].flatMap((place) => atPlace(before.get(place) ?? [], after.get(place) ?? []));
@@ -29,11 +30,18 @@ export function differenceText({ sign, part }: Difference): string {
   return [...words, ...said].filter((word) => word !== '').join(' ');
 }
 
+function isSame(a: RulesetPart, b: RulesetPart | undefined): boolean {
+  if (a === b) return true;
+  const isOfOneSet = a.kind === b?.kind && a.family === b.family && a.table === b.table && a.name === b.name;
+  return isOfOneSet && a.content === b.content;
+}
+
 /** Parts that are compared with each other: the rules of a chain, or all that have one name. */
 function byPlace(parts: readonly RulesetPart[]): ReadonlyMap<string, readonly RulesetPart[]> {
   const places = new Map<string, RulesetPart[]>();
   for (const part of parts) {
-    const place = JSON.stringify([part.kind, part.family, part.table, part.name]);
+    // No name has a NUL in it.
+    const place = `${part.kind}\0${part.family}\0${part.table}\0${part.name}`;
     const list = places.get(place);
     if (list === undefined) places.set(place, [part]);
     else list.push(part);

@@ -177,6 +177,18 @@ export function partElementsRequest({ family, table, name }: RulesetPart): Nfnet
   };
 }
 
+/** How many elements an answer to {@link partElementsRequest} has. */
+export function countElements(payload: Buffer): number {
+  let count = 0;
+  eachAttribute(payload, genericBytes, payload.length, (type, from, to) => {
+    if (type !== elementList.elements) return;
+    eachAttribute(payload, from, to, () => {
+      count += 1;
+    });
+  });
+  return count;
+}
+
 /** Reads an answer to {@link partElementsRequest}: a part for each element, with its key, data, flags and comment. */
 export function parseElements({ family, table, name }: RulesetPart, payload: Buffer): readonly RulesetPart[] {
   const parts: RulesetPart[] = [];

@@ -4,6 +4,7 @@ import { inNetworkNamespace } from '../base/index.ts';
 import { kernelTest } from '../e2e/support/kernel-tier.ts';
 import { makeScratchNamespace, type ScratchNamespace } from '../e2e/support/scratch-namespace.ts';
 import { NfnetlinkSocket } from './nfnetlink-socket.ts';
+import { RulesetReader } from './ruleset-reader.ts';
 import { rebuildOf, removalsOf, replayOf } from './ruleset-replay.ts';
 
 let scratch: ScratchNamespace;
@@ -42,7 +43,7 @@ for (const golden of goldens) {
   kernelTest(`${golden}: the kernel takes back what it tells of, as a whole and in part`, async (t) => {
     await scratch.run(['ip', 'link', 'add', 'tap0', 'type', 'veth', 'peer', 'name', 'other']);
     await nft(await readFile(golden, 'utf8'));
-    const { parts: wanted } = await socket.ruleset();
+    const { parts: wanted } = await new RulesetReader(socket).read();
     const before = await listed();
     t.true(before.length > 0);
     t.deepEqual(replayOf(wanted, wanted), [], 'nothing is to be done where all stands');
@@ -52,7 +53,7 @@ for (const golden of goldens) {
 
     await nft('flush ruleset');
     await nft('table ip foreign { chain c { type filter hook output priority 0; }; }');
-    const { parts: found } = await socket.ruleset();
+    const { parts: found } = await new RulesetReader(socket).read();
     for (const removal of removalsOf(wanted, found)) await socket.transact([removal]);
     await socket.transact(rebuildOf(wanted));
     t.deepEqual(await listed(), before, 'made anew where nothing stood');
@@ -61,7 +62,7 @@ for (const golden of goldens) {
       t.is(kind, 'table');
       await nft(`flush table ${family === 5 ? 'netdev' : 'inet'} ${table}`);
     }
-    const { parts: flushed, generation } = await socket.ruleset();
+    const { parts: flushed, generation } = await new RulesetReader(socket).read();
     await socket.transact(replayOf(wanted, flushed), generation);
     t.deepEqual(await listed(), before, 'rules came back into their chains');
   });
@@ -69,7 +70,7 @@ for (const golden of goldens) {
 
 kernelTest('a transaction for a generation that has passed changes nothing', async (t) => {
   await nft('table inet one { chain c { counter; }; }');
-  const { parts, generation } = await socket.ruleset();
+  const { parts, generation } = await new RulesetReader(socket).read();
   await nft('flush chain inet one c');
   const before = await listed();
   await t.throwsAsync(socket.transact(rebuildOf(parts), generation), { code: 'NFT_REJECTED' });

@@ -3,9 +3,10 @@ import { isTapwardenError, messageOf } from '../base/index.ts';
 import { type NetlinkSocket, netlinkProtocols, openNetlinkSocket } from '../base/netlink-socket.ts';
 import { parseMessages } from './netlink-message.ts';
 import type { NfnetlinkRequest } from './nfnetlink.ts';
-import type { NfnetlinkSocket, RulesetReading } from './nfnetlink-socket.ts';
+import type { NfnetlinkSocket } from './nfnetlink-socket.ts';
 import { type Difference, differencesOf, differenceText } from './ruleset-difference.ts';
 import type { RulesetPart } from './ruleset-dump.ts';
+import { RulesetReader, type RulesetReading, type RulesetSnapshot } from './ruleset-reader.ts';
 import { prepareReplay, rebuildOf, removalsOf, replayOf } from './ruleset-replay.ts';
 
 /** NFNLGRP_NFTABLES: every change, of whomever. Source: include/uapi/linux/netfilter/nfnetlink.h. */
@@ -17,9 +18,6 @@ const newGeneration = (10 << 8) | 15;
 const maxLines = 20;
 /** A ruleset that is changed without end is put right so often, and no oftener. */
 const leastMs = 100;
-
-/** Pauses before a set is read again of which the kernel may have passed over elements. */
-const pausesMs: readonly number[] = [5, 10, 20, 40, 80];
 
 /** From the beginning until parts are made ready, when a command has started; and between two of them. */
 const prepareAfterMs = 1000;
@@ -104,6 +102,9 @@ export class RulesetChanges {
  */
 export class RulesetWatch {
   readonly #options: RulesetWatchOptions;
+  readonly #reader: RulesetReader;
+  /** What should stand, as it was read when the watch began; until parts are made of it. */
+  #first: RulesetSnapshot | undefined;
   /** The parts that should stand, as they were read. */
   #kept: readonly RulesetPart[] = [];
   /** The same as they are compared. */
@@ -115,11 +116,14 @@ export class RulesetWatch {
   #again = false;
   #closed = false;
   #restoredAt = 0;
+  /** The generation in which all stood as it should: as long as it is that, nothing was changed. */
+  #verified: number | undefined;
   /** What could not be put right, as it was told of, and when that is tried again. */
   #failed: { readonly told: string; readonly againAt: number } | undefined;
 
   private constructor(options: RulesetWatchOptions) {
     this.#options = options;
+    this.#reader = new RulesetReader(options.socket);
   }
 
   /**
@@ -130,7 +134,8 @@ export class RulesetWatch {
   static async open(options: RulesetWatchOptions): Promise<RulesetWatch> {
     const watch = new RulesetWatch(options);
     try {
-      watch.#keep(await watch.#readWhole());
+      watch.#first = await watch.#reader.wholeSnapshot();
+      watch.#verified = watch.#first.generation;
     } catch (error) {
       watch.close();
       throw error;
@@ -170,7 +175,8 @@ export class RulesetWatch {
 
   async #add(set: string, body: () => Promise<void>): Promise<void> {
     await body();
-    const { parts } = await this.#options.socket.ruleset();
+    this.#begun();
+    const { parts } = await this.#reader.read();
     const added = differencesOf(this.#kept, parts).filter(
       ({ sign, part }) => sign === '+' && part.kind === 'element' && part.name === set,
     );
@@ -182,14 +188,26 @@ export class RulesetWatch {
     this.#wanted = this.#comparable(parts);
   }
 
+  /** Makes the parts that should stand, if nobody has yet. */
+  #begun(): void {
+    const first = this.#first;
+    this.#first = undefined;
+    if (first !== undefined) this.#keep(this.#reader.partsOf(first));
+  }
+
   /** What may have to be given back is made ready little by little: at once it would keep an emulated processor busy. */
   async #prepare(): Promise<void> {
     await sleep(prepareAfterMs, undefined, { ref: false });
-    for (const part of this.#kept) {
-      await sleep(prepareMs, undefined, { ref: false });
-      if (this.#closed) return;
-      prepareReplay(part);
-    }
+    const each = async <T>(list: readonly T[], make: (one: T) => void): Promise<void> => {
+      for (const one of list) {
+        await sleep(prepareMs, undefined, { ref: false });
+        if (this.#closed) return;
+        make(one);
+      }
+    };
+    await each(this.#first?.dumped ?? [], (dumped) => this.#reader.partOf(dumped));
+    this.#begun();
+    await each(this.#kept, prepareReplay);
   }
 
   #look(): void {
@@ -212,6 +230,8 @@ export class RulesetWatch {
 
   async #compare(): Promise<void> {
     const noticed = Date.now();
+    if (this.#verified !== undefined && (await this.#options.socket.generation()) === this.#verified) return;
+    this.#begun();
     let look = await this.#differences();
     const wait = this.#restoredAt + leastMs - Date.now();
     if (look.differences.length > 0 && wait > 0) {
@@ -274,7 +294,7 @@ export class RulesetWatch {
       return generation === undefined ? undefined : generation + removals.length + (replay.length > 0 ? 1 : 0);
     }
     // Somebody was faster: now whatever the generation is by then.
-    const { parts: now } = await this.#options.socket.ruleset();
+    const { parts: now } = await this.#reader.read();
     if (!(await this.#took(replayOf(wanted, now, this.#isLoose))))
       await this.#options.socket.transact(rebuildOf(wanted));
     for (const removal of removalsOf(wanted, now)) await this.#took([removal]);
@@ -297,31 +317,13 @@ export class RulesetWatch {
    * missing, each is asked for before that is believed.
    */
   async #differences(): Promise<RulesetReading & { readonly differences: readonly Difference[] }> {
-    const { socket } = this.#options;
-    const read = await socket.ruleset();
-    const differences = differencesOf(this.#wanted, this.#comparable(read.parts));
-    if (differences.length === 0 || !differences.every(isMissingElement)) return { ...read, differences };
+    const { parts, generation } = await this.#reader.read();
+    const seen = differencesOf(this.#wanted, this.#comparable(parts));
     const held: RulesetPart[] = [];
-    for (const { part } of differences) if (await socket.holds(part)) held.push(part);
-    return {
-      ...{ parts: [...read.parts, ...held], generation: read.generation },
-      differences: differences.filter(({ part }) => !held.includes(part)),
-    };
-  }
-
-  /** What stands, with the elements of sets read again until nothing was passed over, where that can be. */
-  async #readWhole(): Promise<readonly RulesetPart[]> {
-    const { socket } = this.#options;
-    let { parts: found } = await socket.ruleset();
-    for (const pauseMs of pausesMs) {
-      const before = found;
-      for (const set of before.filter((part) => part.kind === 'set' && part.elements === 'changed')) {
-        found = [...found.filter((part) => !isOf(part, set)), ...(await socket.elementsOf(set))];
-      }
-      if (differencesOf(before, found).length === 0) break;
-      await sleep(pauseMs);
-    }
-    return found;
+    if (seen.every(isMissingElement)) for (const { part } of seen) if (await this.#reader.holds(part)) held.push(part);
+    const differences = held.length === 0 ? seen : seen.filter(({ part }) => !held.includes(part));
+    this.#verified = differences.length === 0 ? generation : undefined;
+    return { parts: held.length === 0 ? parts : [...parts, ...held], generation, differences };
   }
 
   readonly #isLoose = (part: RulesetPart): boolean => this.#comparedOf(part) === undefined;
@@ -336,11 +338,6 @@ export class RulesetWatch {
     if (!this.#compared.has(part)) this.#compared.set(part, compared(part));
     return this.#compared.get(part);
   }
-}
-
-/** Whether a part is an element of a set. */
-function isOf({ kind, family, table, name }: RulesetPart, set: RulesetPart): boolean {
-  return kind === 'element' && family === set.family && table === set.table && name === set.name;
 }
 
 function isMissingElement({ sign, part }: Difference): boolean {
