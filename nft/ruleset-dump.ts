@@ -1,4 +1,11 @@
-import { attributeHeaderBytes, eachAttribute, encodeText, netlinkFlags, readText } from './netlink-message.ts';
+import {
+  attributeHeaderBytes,
+  eachAttribute,
+  encodeText,
+  netlinkFlags,
+  readNumber64,
+  readText,
+} from './netlink-message.ts';
 import type { NfnetlinkRequest } from './nfnetlink.ts';
 
 /**
@@ -27,8 +34,6 @@ export type RulesetPart = {
   readonly handle: number;
   /** Of a set: whether its elements are part of the ruleset, and whether they may still change. */
   readonly elements?: SetElementsKind;
-  /** Of a set: how many elements it was made for, where that was said. */
-  readonly size?: number;
   /** All else that it says, in the kernel's bytes, as hexadecimal text; without handles, counts and other state. */
   readonly content: string;
   /** Of a set or chain without a name of its own: it comes and goes with the rule that uses it. */
@@ -122,18 +127,13 @@ export function parsePart(kind: DumpedKind, payload: Buffer): RulesetPart {
   const layout = layouts[kind];
   let [table, name, comment, handle] = ['', '', undefined as string | undefined, 0];
   const content: string[] = [];
-  let [flags, size] = [0, undefined as number | undefined];
+  let flags = 0;
   eachAttribute(payload, genericBytes, payload.length, (type, from, to) => {
     if (kind === 'set' && type === setFlags.attribute) flags = payload.readUInt32BE(from);
     if (kind === 'chain' && type === chainFlags.attribute) flags = payload.readUInt32BE(from);
-    if (kind === 'set' && type === setDescription.attribute) {
-      eachAttribute(payload, from, to, (part, at) => {
-        if (part === setDescription.size) size = payload.readUInt32BE(at);
-      });
-    }
     if (type === layout.table) table = readText(payload, from, to);
     else if (type === layout.name) name = readText(payload, from, to);
-    else if (type === layout.handle) handle = Number(payload.readBigUInt64BE(from));
+    else if (type === layout.handle) handle = readNumber64(payload, from);
     else if (layout.state.includes(type)) return;
     else if (kind === 'rule' && type === ruleExpressions) content.push(`${type}:${expressionsOf(payload, from, to)}`);
     else {
@@ -151,7 +151,6 @@ export function parsePart(kind: DumpedKind, payload: Buffer): RulesetPart {
     ...(comment === undefined ? {} : { comment }),
     handle: kind === 'table' || kind === 'set' ? handle : 0,
     ...(kind === 'set' ? { elements: elementsKind(flags) } : {}),
-    ...(size === undefined ? {} : { size }),
     content: content.sort().join(' '),
     ...(bound ? { bound } : {}),
     // A copy, as the datagram is larger by far.
@@ -164,8 +163,39 @@ function elementsKind(flags: number): SetElementsKind {
   return (flags & setFlags.anonymous) === 0 ? 'changed' : 'fixed';
 }
 
+/** What is to be known of a table or set to read the elements of sets. */
+export type SetHead = Pick<RulesetPart, 'family' | 'table' | 'name' | 'handle'> & {
+  readonly elements: SetElementsKind;
+  /** How many elements it was made for, where that was said. */
+  readonly size?: number;
+};
+
+/** Reads of a table or set that, and no more. */
+export function parseSetHead(kind: 'table' | 'set', payload: Buffer): SetHead {
+  const layout = layouts[kind];
+  let [table, name, handle, flags, size] = ['', '', 0, 0, undefined as number | undefined];
+  eachAttribute(payload, genericBytes, payload.length, (type, from, to) => {
+    if (type === layout.table) table = readText(payload, from, to);
+    else if (type === layout.name) name = readText(payload, from, to);
+    else if (type === layout.handle) handle = readNumber64(payload, from);
+    else if (kind === 'table') return;
+    else if (type === setFlags.attribute) flags = payload.readUInt32BE(from);
+    else if (type === setDescription.attribute) size = sizeOf(payload, from, to);
+  });
+  const head = { family: payload[0] ?? 0, table, name, handle, elements: elementsKind(flags) };
+  return size === undefined ? head : { ...head, size };
+}
+
+function sizeOf(payload: Buffer, start: number, end: number): number | undefined {
+  let size: number | undefined;
+  eachAttribute(payload, start, end, (type, from) => {
+    if (type === setDescription.size) size = payload.readUInt32BE(from);
+  });
+  return size;
+}
+
 /** Asks for the elements of a set. */
-export function partElementsRequest({ family, table, name }: RulesetPart): NfnetlinkRequest {
+export function partElementsRequest({ family, table, name }: SetHead): NfnetlinkRequest {
   return {
     type: getElements,
     flags: netlinkFlags.request | netlinkFlags.dump,
@@ -190,7 +220,7 @@ export function countElements(payload: Buffer): number {
 }
 
 /** Reads an answer to {@link partElementsRequest}: a part for each element, with its key, data, flags and comment. */
-export function parseElements({ family, table, name }: RulesetPart, payload: Buffer): readonly RulesetPart[] {
+export function parseElements({ family, table, name }: SetHead, payload: Buffer): readonly RulesetPart[] {
   const parts: RulesetPart[] = [];
   eachAttribute(payload, genericBytes, payload.length, (type, from, to) => {
     if (type !== elementList.elements) return;

@@ -8,16 +8,18 @@ import {
   identityOf,
   parseElements,
   parsePart,
+  parseSetHead,
   partElementsRequest,
   partsRequest,
   type RulesetPart,
+  type SetHead,
 } from './ruleset-dump.ts';
 import { elementRequest } from './ruleset-replay.ts';
 
 /** A part as the kernel told of it. */
 export type DumpedPart = { readonly kind: DumpedKind; readonly payload: Buffer };
 /** The elements of a set as the kernel told of them. */
-type DumpedElements = { readonly set: RulesetPart; readonly payloads: readonly Buffer[] };
+type DumpedElements = { readonly set: SetHead; readonly payloads: readonly Buffer[] };
 
 /**
  * A ruleset as it was read, of which hardly anything is made yet: to make parts of it takes an emulated processor far longer than to
@@ -134,8 +136,8 @@ export class RulesetReader {
   }
 
   async #staticElements(dumped: readonly DumpedPart[]): Promise<readonly DumpedElements[]> {
-    const of = (kind: DumpedKind): readonly RulesetPart[] =>
-      dumped.filter((one) => one.kind === kind).map((one) => this.partOf(one));
+    const of = (kind: 'table' | 'set'): readonly SetHead[] =>
+      dumped.filter((one) => one.kind === kind).map(({ payload }) => parseSetHead(kind, payload));
     const tables = new Map(of('table').map((table) => [tableOf(table), table.handle]));
     const known = this.#fixed;
     this.#fixed = new Map();
@@ -151,7 +153,7 @@ export class RulesetReader {
   }
 
   /** A set that is gone by now has no elements: what is missed of it is told of with the set. */
-  async #elementsOf(set: RulesetPart): Promise<DumpedElements> {
+  async #elementsOf(set: SetHead): Promise<DumpedElements> {
     const payloads: Buffer[] = [];
     try {
       await this.#socket.dump(partElementsRequest(set), `the set ${set.name} of ${set.table}`, {
@@ -177,7 +179,7 @@ export class RulesetReader {
   }
 }
 
-const tableOf = ({ family, table }: RulesetPart): string => `${family} ${table}`;
+const tableOf = ({ family, table }: SetHead): string => `${family} ${table}`;
 
 function countOf({ payloads }: DumpedElements): number {
   return payloads.reduce((sum, payload) => sum + countElements(payload), 0);
