@@ -60,3 +60,15 @@ test('load-program: a program that is not there is an error that names it', asyn
     t.regex(stderr, /ENOENT.*main\.cjs\.missing/);
   });
 });
+
+// One character beyond Latin-1 makes V8 keep a whole program with two bytes for each character, and Node decode it.
+for (const bundle of ['cli/main.cjs', 'driver-vm/unprivileged/main.cjs', 'supervisor.cjs']) {
+  test(`build/${bundle} is ASCII, so that it loads quickly`, async (t) => {
+    const lines = (await readFile(`build/${bundle}`, 'utf8')).split('\n');
+    // Strings are escaped by the bundler, comments within classes are not.
+    t.deepEqual(
+      lines.filter((line) => [...line].some((character) => character > '\u007f')),
+      [],
+    );
+  });
+}

@@ -97,7 +97,8 @@ export class Sandbox {
   /**
    * Makes a sandbox: its record, slot, gateway and event log. Nothing of it stays when it fails.
    *
-   * @throws NAME_INVALID, SANDBOX_EXISTS, POOL_EXHAUSTED, SLOT_FAILED, TUN_MISSING, NFT_REJECTED, DIRECT_BLOCKED, EVENTS_UNWRITABLE, …
+   * @throws NAME_INVALID, SANDBOX_EXISTS, POOL_EXHAUSTED, SLOT_FAILED, TUN_MISSING, NFT_REJECTED, DIRECT_BLOCKED,
+   * EVENTS_UNWRITABLE and others
    */
   static async create(options: SandboxOptions): Promise<Sandbox> {
     const sandbox = new Sandbox(options);
@@ -131,7 +132,7 @@ export class Sandbox {
    *
    * @throws VM_BOOT_TIMEOUT when the second boot does not report either; `details.console` is the end of its console
    * @throws VMM_FAILED, JAIL_FAILED when QEMU, or the supervisor, ends by itself
-   * @throws GUEST_SETUP_FAILED, LOG_UNAVAILABLE, NFT_FEATURE_MISSING, … when the guest cannot build its fence
+   * @throws GUEST_SETUP_FAILED, LOG_UNAVAILABLE, NFT_FEATURE_MISSING and others when the guest cannot build its fence
    */
   async start(): Promise<void> {
     const to = nextState(this.#state, 'start');

@@ -100,7 +100,7 @@ const summary = object({
   deniedRequests: count,
   attempts: count,
   lost: nullable(count),
-  /** Whether the record tells of every attempt, and why it may not: `log-gap: …`, a code and what happened. */
+  /** Whether the record tells of every attempt, and why it may not: each with a code and what happened. */
   complete: flag,
   incomplete: list(text(300), 32),
   /** Events that were not valid, and went out inside another. */
