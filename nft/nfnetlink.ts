@@ -27,12 +27,16 @@ export type NamedCounter = { readonly name: string; readonly packets: number; re
 /** NFPROTO_INET, NFPROTO_NETDEV. */
 const families: Readonly<Record<Family, number>> = { inet: 1, netdev: 5 };
 
-const subsystem = 10 << 8;
-const types = {
-  getTable: subsystem | 1,
-  getElements: subsystem | 13,
-  getObjects: subsystem | 19,
-  getGeneration: subsystem | 16,
+const subsystem = 10;
+/** The messages of nf_tables that are used here. Source: enum nf_tables_msg_types. */
+export const nftMessages = {
+  ...{ newTable: message(0), getTable: message(1), deleteTable: message(2) },
+  ...{ newChain: message(3), getChain: message(4), deleteChain: message(5) },
+  ...{ newRule: message(6), getRule: message(7), deleteRule: message(8) },
+  ...{ newSet: message(9), getSet: message(10), deleteSet: message(11) },
+  ...{ newElements: message(12), getElements: message(13), deleteElements: message(14) },
+  ...{ newGeneration: message(15), getGeneration: message(16) },
+  ...{ newObject: message(18), getObject: message(19), deleteObject: message(20) },
 } as const;
 /** NFNL_MSG_BATCH_BEGIN and NFNL_MSG_BATCH_END. */
 const batchTypes = { begin: 16, end: 17 } as const;
@@ -42,7 +46,7 @@ const generationAttributes = { id: 1 } as const;
 const genericBytes = 4;
 
 /** struct nfgenmsg of a batch: the subsystem is its resource, in network order. */
-const batchGeneric = Buffer.from([0, 0, 0, 10]);
+const batchGeneric = Buffer.from([0, 0, 0, subsystem]);
 
 const tableAttributes = { name: 1, handle: 4 } as const;
 const objectAttributes = { table: 1, name: 2, type: 3, data: 4 } as const;
@@ -56,7 +60,7 @@ const dataValue = 1;
 /** Asks for one table. */
 export function tableRequest({ family, name }: TableName): NfnetlinkRequest {
   return {
-    type: types.getTable,
+    type: nftMessages.getTable,
     flags: netlinkFlags.request | netlinkFlags.ack,
     payload: Buffer.concat([generic(family), encodeText(tableAttributes.name, name)]),
   };
@@ -67,7 +71,7 @@ export function countersRequest({ family, name }: TableName): NfnetlinkRequest {
   const type = Buffer.alloc(4);
   type.writeUInt32BE(counterObject);
   return {
-    type: types.getObjects,
+    type: nftMessages.getObject,
     flags: netlinkFlags.request | netlinkFlags.dump,
     payload: Buffer.concat([
       generic(family),
@@ -80,7 +84,7 @@ export function countersRequest({ family, name }: TableName): NfnetlinkRequest {
 /** Asks for all elements of a set. */
 export function elementsRequest({ family, name }: TableName, set: string): NfnetlinkRequest {
   return {
-    type: types.getElements,
+    type: nftMessages.getElements,
     flags: netlinkFlags.request | netlinkFlags.dump,
     payload: Buffer.concat([
       generic(family),
@@ -92,7 +96,7 @@ export function elementsRequest({ family, name }: TableName, set: string): Nfnet
 
 /** Asks for the number of the ruleset's generation. */
 export const generationRequest: NfnetlinkRequest = {
-  type: types.getGeneration,
+  type: nftMessages.getGeneration,
   flags: netlinkFlags.request | netlinkFlags.ack,
   payload: Buffer.alloc(genericBytes),
 };
@@ -188,6 +192,10 @@ export function eachElement(payload: Buffer, visit: (key: string, packets: numbe
       visit(key, packets);
     });
   });
+}
+
+function message(number: number): number {
+  return (subsystem << 8) | number;
 }
 
 /** family, version 0, resource id 0 */

@@ -6,7 +6,7 @@ import {
   readNumber64,
   readText,
 } from './netlink-message.ts';
-import type { NfnetlinkRequest } from './nfnetlink.ts';
+import { type NfnetlinkRequest, nftMessages } from './nfnetlink.ts';
 
 /**
  * A ruleset as the kernel has it, exactly: what nft prints leaves out details of some expressions, and a program that is
@@ -53,9 +53,13 @@ export type DumpedKind = 'table' | 'chain' | 'rule' | 'set' | 'object';
  */
 export type SetElementsKind = 'fixed' | 'changed' | 'live';
 
-const subsystem = 10 << 8;
-const getElements = subsystem | 13;
-const getters: Readonly<Record<DumpedKind, number>> = { table: 1, chain: 4, rule: 7, set: 10, object: 19 };
+const getters: Readonly<Record<DumpedKind, number>> = {
+  table: nftMessages.getTable,
+  chain: nftMessages.getChain,
+  rule: nftMessages.getRule,
+  set: nftMessages.getSet,
+  object: nftMessages.getObject,
+};
 /** Bytes of struct nfgenmsg, which begins every payload. */
 const genericBytes = 4;
 
@@ -98,7 +102,7 @@ export const dumpedKinds: readonly DumpedKind[] = ['table', 'chain', 'rule', 'se
 /** Asks for all parts of a kind, of every table in the namespace. */
 export function partsRequest(kind: DumpedKind): NfnetlinkRequest {
   return {
-    type: subsystem | getters[kind],
+    type: getters[kind],
     flags: netlinkFlags.request | netlinkFlags.dump,
     // NFPROTO_UNSPEC: every family.
     payload: Buffer.alloc(genericBytes),
@@ -197,7 +201,7 @@ function sizeOf(payload: Buffer, start: number, end: number): number | undefined
 /** Asks for the elements of a set. */
 export function partElementsRequest({ family, table, name }: SetHead): NfnetlinkRequest {
   return {
-    type: getElements,
+    type: nftMessages.getElements,
     flags: netlinkFlags.request | netlinkFlags.dump,
     payload: Buffer.concat([
       Buffer.from([family, 0, 0, 0]),

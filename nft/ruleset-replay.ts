@@ -1,5 +1,5 @@
 import { attributesOf, eachAttribute, encodeAttribute, encodeText, netlinkFlags, readText } from './netlink-message.ts';
-import type { NfnetlinkRequest } from './nfnetlink.ts';
+import { type NfnetlinkRequest, nftMessages } from './nfnetlink.ts';
 import type { PartKind, RulesetPart } from './ruleset-dump.ts';
 
 /**
@@ -9,22 +9,6 @@ import type { PartKind, RulesetPart } from './ruleset-dump.ts';
  * Source: include/uapi/linux/netfilter/nf_tables.h (enum nf_tables_msg_types and the attributes of each message),
  * net/netfilter/nf_tables_api.c (what a message needs, and that a batch takes effect as a whole).
  */
-
-const subsystem = 10 << 8;
-const types = {
-  newTable: subsystem | 0,
-  deleteTable: subsystem | 2,
-  newChain: subsystem | 3,
-  deleteChain: subsystem | 5,
-  newRule: subsystem | 6,
-  deleteRule: subsystem | 8,
-  newSet: subsystem | 9,
-  deleteSet: subsystem | 11,
-  newElements: subsystem | 12,
-  deleteElements: subsystem | 14,
-  newObject: subsystem | 18,
-  deleteObject: subsystem | 20,
-} as const;
 
 const tableHandle = 4;
 const chainPolicy = 5;
@@ -83,7 +67,7 @@ export function rebuildOf(wanted: readonly RulesetPart[]): readonly NfnetlinkReq
   const replaced = tablesOf(wanted).flatMap((table) => [
     // There may be none, and to delete that would be an error.
     creationOf(table),
-    request(types.deleteTable, table, encodeText(1, table.table)),
+    request(nftMessages.deleteTable, table, encodeText(1, table.table)),
   ]);
   return [...replaced, ...replayOf(wanted, [])];
 }
@@ -165,17 +149,17 @@ function flushes(
   all: boolean,
 ): readonly NfnetlinkRequest[] {
   const isThere = found.some(({ kind }) => kind === 'table');
-  if (all && isThere) return [request(types.deleteRule, table, encodeText(1, table.table))];
+  if (all && isThere) return [request(nftMessages.deleteRule, table, encodeText(1, table.table))];
   return refilled
     .filter((chain) => sameOf(chain, found) !== undefined)
-    .map((chain) => request(types.deleteRule, chain, encodeText(1, chain.table), encodeText(2, chain.name)));
+    .map((chain) => request(nftMessages.deleteRule, chain, encodeText(1, chain.table), encodeText(2, chain.name)));
 }
 
 const creators = {
-  table: types.newTable,
-  chain: types.newChain,
-  rule: types.newRule,
-  object: types.newObject,
+  table: nftMessages.newTable,
+  chain: nftMessages.newChain,
+  rule: nftMessages.newRule,
+  object: nftMessages.newObject,
 } as const;
 /** What was made once: under emulation it takes a while, and the parts of a ruleset stay the same. */
 const made = new WeakMap<RulesetPart, NfnetlinkRequest>();
@@ -203,7 +187,7 @@ function creationOf(part: RulesetPart): NfnetlinkRequest {
 }
 
 function creationOfSet(set: RulesetPart, id: number): NfnetlinkRequest {
-  return create(types.newSet, set, attributesOf(set.bytes, given.set), encodeAttribute(setId, numberBytes(id)));
+  return create(nftMessages.newSet, set, attributesOf(set.bytes, given.set), encodeAttribute(setId, numberBytes(id)));
 }
 
 /** A counter begins at nothing. */
@@ -269,8 +253,12 @@ function elementsOf(
   };
   const identity = Object.values(elementIdentity);
   return [
-    ...inMessages(types.deleteElements, set, beside(theirs, own), (element) => attributesOf(element.bytes, identity)),
-    ...inMessages(types.newElements, set, beside(own, theirs), (element) => attributesOf(element.bytes, given.element)),
+    ...inMessages(nftMessages.deleteElements, set, beside(theirs, own), (element) =>
+      attributesOf(element.bytes, identity),
+    ),
+    ...inMessages(nftMessages.newElements, set, beside(own, theirs), (element) =>
+      attributesOf(element.bytes, given.element),
+    ),
   ];
 }
 
@@ -287,7 +275,7 @@ function inMessages(
     if (list.length === 0) return;
     const head = [encodeText(listAttributes.table, set.table), encodeText(listAttributes.set, set.name)];
     const body = [...head, encodeAttribute(listAttributes.elements, list)];
-    messages.push(type === types.newElements ? create(type, set, ...body) : request(type, set, ...body));
+    messages.push(type === nftMessages.newElements ? create(type, set, ...body) : request(type, set, ...body));
     [list, bytes] = [[], 0];
   };
   for (const element of elements) {
@@ -303,9 +291,8 @@ function inMessages(
 /** Asks whether a set has an element, by its key, which a dump of a set that is being enlarged may pass over. */
 export function elementRequest(element: RulesetPart): NfnetlinkRequest {
   const list = [encodeAttribute(listElement, [attributesOf(element.bytes, Object.values(elementIdentity))])];
-  const get = subsystem | 13;
   const asked = request(
-    get,
+    nftMessages.getElements,
     element,
     encodeText(listAttributes.table, element.table),
     encodeText(listAttributes.set, element.name),
@@ -318,16 +305,16 @@ export function elementRequest(element: RulesetPart): NfnetlinkRequest {
 function deletionOfTable(table: RulesetPart): NfnetlinkRequest {
   const handle = Buffer.alloc(8);
   handle.writeBigUInt64BE(BigInt(table.handle));
-  return request(types.deleteTable, table, encodeAttribute(tableHandle, handle));
+  return request(nftMessages.deleteTable, table, encodeAttribute(tableHandle, handle));
 }
 
 function deletion(part: RulesetPart): NfnetlinkRequest {
   if (part.kind === 'chain')
-    return request(types.deleteChain, part, encodeText(1, part.table), encodeText(3, part.name));
+    return request(nftMessages.deleteChain, part, encodeText(1, part.table), encodeText(3, part.name));
   const name = [encodeText(1, part.table), encodeText(2, part.name)];
-  if (part.kind === 'set') return request(types.deleteSet, part, ...name);
+  if (part.kind === 'set') return request(nftMessages.deleteSet, part, ...name);
   return request(
-    types.deleteObject,
+    nftMessages.deleteObject,
     part,
     ...name,
     encodeAttribute(objectAttributes.type, numberBytes(objectType(part))),

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isTapwardenError, messageOf } from '../base/index.ts';
 import { type NetlinkSocket, netlinkProtocols, openNetlinkSocket } from '../base/netlink-socket.ts';
 import { parseMessages } from './netlink-message.ts';
-import type { NfnetlinkRequest } from './nfnetlink.ts';
+import { type NfnetlinkRequest, nftMessages } from './nfnetlink.ts';
 import type { NfnetlinkSocket } from './nfnetlink-socket.ts';
 import { type Difference, differencesOf, differenceText } from './ruleset-difference.ts';
 import type { RulesetPart } from './ruleset-dump.ts';
@@ -11,8 +11,6 @@ import { prepareReplay, rebuildOf, removalsOf, replayOf } from './ruleset-replay
 
 /** NFNLGRP_NFTABLES: every change, of whomever. Source: include/uapi/linux/netfilter/nfnetlink.h. */
 const changesGroup = 7;
-/** NFT_MSG_NEWGEN, the last message of a transaction. */
-const newGeneration = (10 << 8) | 15;
 
 /** Lines of a difference that are told one by one. */
 const maxLines = 20;
@@ -82,7 +80,8 @@ export class RulesetChanges {
     this.#socket = openNetlinkSocket(netlinkProtocols.netfilter);
     this.#socket.addMembership(changesGroup);
     this.#socket.on('message', (datagram) => {
-      if (parseMessages(datagram).some(({ type }) => type === newGeneration)) this.onChange();
+      // The last message of a transaction.
+      if (parseMessages(datagram).some(({ type }) => type === nftMessages.newGeneration)) this.onChange();
     });
     this.#socket.on('truncatedMessage', () => this.onChange());
     // Something changed, where it is an overrun. A guard of base/netlink-overrun.ts lets it pass in silence: what was read
