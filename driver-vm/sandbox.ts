@@ -261,8 +261,9 @@ export class Sandbox {
   }
 
   async #openUplink(slot: Slot, index: number): Promise<void> {
-    const { run, paths, direct, pool = defaultPool, onWarning = () => undefined } = this.#options;
-    await openUplink(run, { paths, pool, slot, index, direct, onWarning }, this.#undo);
+    const { run, paths, id, direct, pool = defaultPool, onWarning = () => undefined } = this.#options;
+    const folder = sandboxFolder(paths, id);
+    await openUplink(run, { paths, pool, slot, index, direct, folder, onWarning }, this.#undo);
   }
 
   /** From before a workload runs: what the host's own tables drop is told of, and so is whoever changes them. */

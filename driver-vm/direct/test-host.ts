@@ -7,7 +7,7 @@ import type { DirectDestination } from '../../nft/index.ts';
 import { parsePolicy } from '../../policy/index.ts';
 import { collectGarbage } from '../gc.ts';
 import type { Paths } from '../paths.ts';
-import { claimSandbox, releaseSandbox } from '../sandbox-record.ts';
+import { claimSandbox, releaseSandbox, sandboxFolder } from '../sandbox-record.ts';
 import { deleteSlot, makeSlot } from '../slot.ts';
 import { directDestinations } from './destinations.ts';
 import { poolOf } from './pool.ts';
@@ -72,7 +72,11 @@ async function open({ id, policy, wrong, ip6ByLink = true }: Extract<Job, { kind
   try {
     const slot = await makeSlot(run, { id, vmmUid: 65_534, direct }, undo);
     const onWarning = (line: string): void => void warnings.push(line);
-    await openUplink(counted, { paths, pool, slot, index, direct, onWarning, ip6ByLink }, undo);
+    await openUplink(
+      counted,
+      { paths, pool, slot, index, direct, folder: sandboxFolder(paths, id), onWarning, ip6ByLink },
+      undo,
+    );
     return { index, commands, warnings };
   } catch (error) {
     await undo.unwind();

@@ -15,6 +15,7 @@ import {
   deleteElements,
   hasIp6,
   listTables,
+  type NftTarget,
   removeTable,
 } from '../../nft/index.ts';
 import { knownRange } from '../../policy/index.ts';
@@ -38,6 +39,8 @@ export type UplinkOptions = {
   readonly index: number;
   /** Not empty. */
   readonly direct: readonly DirectDestination[];
+  /** For the files of rulesets; what a kill leaves there goes with it. @default the system's folder for such */
+  readonly folder?: string;
   /** Takes what a person should know and what does not keep a sandbox from starting. */
   readonly onWarning: (line: string) => void;
   /** Whether to let single interfaces forward IPv6, where the kernel can; `false` is as on one that cannot. @default true */
@@ -60,7 +63,7 @@ export const uplinkName = (index: number): string => `twv${index}`;
  * @throws NFT_REJECTED, SLOT_FAILED, LOCK_TIMEOUT when a step fails
  */
 export async function openUplink(run: Run, options: UplinkOptions, undo: UndoStack): Promise<void> {
-  const { paths, pool, slot, index, direct, onWarning, ip6ByLink = true } = options;
+  const { paths, pool, slot, index, direct, folder, onWarning, ip6ByLink = true } = options;
   const link = uplinkName(index);
   const egress = await findEgress(await readHostNetwork(), direct);
   for (const { destination } of egress.filter(({ interfaces }) => interfaces.length === 0)) {
@@ -77,7 +80,8 @@ export async function openUplink(run: Run, options: UplinkOptions, undo: UndoSta
       egress6: interfacesOf(egress, true),
       ip6ByLink,
     });
-    await openHostTable(run, paths, [...uplinksOf(network), link], plan);
+    const target = { run, ...(folder === undefined ? {} : { folder }) };
+    await openHostTable(target, paths, [...uplinksOf(network), link], plan);
     await makeVeth(run, slot, link, pairs);
     await openForwarding(paths, plan, link, pairs.v6 !== undefined);
     await checkRoutes(link, pairs);
@@ -138,10 +142,15 @@ function choosePairs(pool: Pool, { routes }: HostNetwork, withIp6: boolean): Upl
  * Adds slots to the host's table, and makes it if it is not there. All elements are given each time: a table that
  * somebody flushed under living sandboxes is whole again.
  */
-async function openHostTable(run: Run, paths: Paths, links: readonly string[], plan: ForwardingPlan): Promise<void> {
+async function openHostTable(
+  target: NftTarget,
+  paths: Paths,
+  links: readonly string[],
+  plan: ForwardingPlan,
+): Promise<void> {
   const { opened, closed } = elementsOf([...(await readChanges(paths)), ...plan.changes]);
-  if (!(await isLoaded(run))) await applyRuleset({ run }, hostRuleset());
-  await addElements({ run }, hostTable, [
+  if (!(await isLoaded(target.run))) await applyRuleset(target, hostRuleset());
+  await addElements(target, hostTable, [
     { set: hostSets.slots, elements: links.map((name) => `"${name}"`) },
     { set: hostSets.opened, elements: opened },
     { set: hostSets.closed, elements: closed },
