@@ -80,7 +80,7 @@ export async function makeNamespace(
  *
  * @throws NFT_MISSING, NFT_REJECTED when they cannot be loaded
  */
-export async function loadSlot(target: NftTarget, direct: readonly DirectDestination[]): Promise<void> {
+async function loadSlot(target: NftTarget, direct: readonly DirectDestination[]): Promise<void> {
   await applyRuleset(target, framesRuleset());
   await applyRuleset(target, slotRuleset(direct));
 }

@@ -30,7 +30,7 @@ export type RulesetPart = {
   readonly key?: string;
   /** The comment of a rule. */
   readonly comment?: string;
-  /** The number that the kernel gave it, once; not a part of what it does. Of tables and sets alone: 0 for all others. */
+  /** The number that the kernel gave it, once; not a part of what it does. Of tables alone: 0 for all others. */
   readonly handle: number;
   /** Of a set: whether its elements are part of the ruleset, and whether they may still change. */
   readonly elements?: SetElementsKind;
@@ -111,11 +111,11 @@ export function partsRequest(kind: DumpedKind): NfnetlinkRequest {
 
 /**
  * What tells the parts of a kind from each other, as a key of a map: all but counts and the kernel's own numbers, of which the
- * handles of tables and sets remain, since those are used.
+ * handles of tables remain, since those are used.
  */
 export function identityOf(kind: DumpedKind, payload: Buffer): string {
   const { handle, state } = layouts[kind];
-  const dropsHandle = kind !== 'table' && kind !== 'set';
+  const dropsHandle = kind !== 'table';
   let text = `${kind} ${payload[0]} `;
   let begun = genericBytes;
   eachAttribute(payload, genericBytes, payload.length, (type, from, to) => {
@@ -153,7 +153,7 @@ export function parsePart(kind: DumpedKind, payload: Buffer): RulesetPart {
     table,
     name,
     ...(comment === undefined ? {} : { comment }),
-    handle: kind === 'table' || kind === 'set' ? handle : 0,
+    handle: kind === 'table' ? handle : 0,
     ...(kind === 'set' ? { elements: elementsKind(flags) } : {}),
     content: content.sort().join(' '),
     ...(bound ? { bound } : {}),

@@ -205,6 +205,7 @@ export class RulesetWatch {
       }
     };
     await each(this.#first?.dumped ?? [], (dumped) => this.#reader.partOf(dumped));
+    if (this.#closed) return;
     this.#begun();
     await each(this.#kept, prepareReplay);
   }

@@ -13,7 +13,7 @@ export const guestExecMarks: ExecMarks = {
 };
 
 /** The mark of an exec. */
-export function markOf(exec: number): ExecMarks['cgroups'][number] {
+function markOf(exec: number): ExecMarks['cgroups'][number] {
   return { cgroup: pathOf(exec), mark: exec };
 }
 
