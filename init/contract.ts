@@ -41,7 +41,6 @@ export const guestPaths = {
   /** Set-user-id root: it builds the workload's sandbox, since user namespaces are off. */
   bwrap: '/usr/bin/bwrap',
   busybox: '/usr/bin/busybox',
-  accton: '/usr/sbin/accton',
   /** Where the kernel writes how each process ended, as acct(5) records. */
   accounting: '/run/accounting/records',
   /** An empty directory of the guest root, to mount {@link disks}`.workloadRoot` on. */

@@ -19,11 +19,31 @@ export function renderGuestFiles(modules: readonly string[]): readonly TextFile[
       text: 'passwd: files\ngroup: files\nhosts: files\nprotocols: files\nservices: files\n',
     },
     { path: 'etc/hosts', text: '127.0.0.1 localhost\n::1 localhost\n' },
+    { path: 'etc/fstab', text: mounts.map((fields) => `${fields.join(' ')}\n`).join('') },
     { path: 'etc/hostname', text: 'tapwarden\n' },
     { path: 'etc/protocols', text: protocols.map(([protocol, number]) => `${protocol} ${number}\n`).join('') },
     { path: 'etc/tapwarden/modules', text: modules.map((module) => `${module}\n`).join('') },
     { path: 'etc/tapwarden/network.batch', text: renderNetworkBatch() },
   ];
+}
+
+/** What init mounts, in order; the folders in /dev are made by initrd.sh. Source: fstab(5). */
+const mounts = [
+  ['sysfs', '/sys', 'sysfs', 'nosuid,nodev,noexec'],
+  ['cgroup2', '/sys/fs/cgroup', 'cgroup2', 'nosuid,nodev,noexec'],
+  ['tmpfs', '/run', 'tmpfs', 'nosuid,nodev,mode=0755'],
+  ['tmpfs', '/tmp', 'tmpfs', 'nosuid,nodev,mode=1777'],
+  ['devpts', '/dev/pts', 'devpts', 'nosuid,noexec,gid=5,mode=0620,ptmxmode=0666'],
+  ['tmpfs', '/dev/shm', 'tmpfs', 'nosuid,nodev,noexec,mode=1777'],
+] as const;
+
+/**
+ * A modules.dep without any dependency, for lists of modules that are in the order in which to load them.
+ *
+ * Source: modules.dep(5).
+ */
+export function renderModulesDep(names: readonly string[]): string {
+  return names.map((name) => `${name}.ko:\n`).join('');
 }
 
 /** nft reads protocol names from /etc/protocols. Source: IANA, Assigned Internet Protocol Numbers. */

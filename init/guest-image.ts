@@ -5,17 +5,17 @@ import { fileURLToPath } from 'node:url';
 import { errnoOf, TapwardenError } from '../base/errors.ts';
 import { programLoader } from '../base/program.ts';
 import { type Run, systemPath } from '../base/runner.ts';
-import { ensureAccton } from './accton.ts';
 import { buildStep, type Progress } from './build-step.ts';
 import { type CpioEntry, renderCpio } from './cpio.ts';
 import { makeExt4 } from './ext4.ts';
+import { renderModulesDep } from './guest-files.ts';
 import { findGuestPrograms, type GuestProgram, stageGuestRoot } from './guest-root.ts';
 import { ensureEntry } from './image-store.ts';
 import { ensureKernel, type GuestKernel } from './kernel-package.ts';
 import { findProgram } from './programs.ts';
 
 /** Raised when what this folder makes of the same inputs changes in a way that no input shows. */
-const builderVersion = 2;
+const builderVersion = 3;
 
 /** What the guest is made from. */
 export type GuestOptions = {
@@ -65,8 +65,7 @@ export type GuestImage = {
 export async function ensureGuest(options: GuestOptions): Promise<GuestImage> {
   const { stateDir, run, onProgress, omitModules = [], path = systemPath, mayBuild = true } = options;
   const kernel = await ensureKernel({ stateDir, run, onProgress, path, mayBuild });
-  const accton = await ensureAccton({ stateDir, run, onProgress, path, mayBuild });
-  const programs = await findGuestPrograms({ node: await realpath(process.execPath), accton }, path);
+  const programs = await findGuestPrograms(await realpath(process.execPath), path);
   const nativeModules = await findNativeModules(options.supervisorBundle);
   const hash = await hashOfInputs(kernel, programs, nativeModules, options);
   const directory = await ensureEntry({
@@ -163,11 +162,12 @@ async function identityOf(path: string): Promise<readonly (string | number)[]> {
 async function renderInitrd(kernel: GuestKernel, programs: readonly GuestProgram[]): Promise<Uint8Array> {
   const busybox = programs.find((program) => program.source.endsWith('busybox'));
   if (busybox === undefined) throw new TapwardenError('BUG', { message: 'busybox is not among the guest programs' });
-  const directories = ['bin', 'dev', 'etc', 'lib', 'lib/modules', 'proc', 'root', 'run'];
+  const folder = `lib/modules/${kernel.release}`;
+  const directories = ['bin', 'dev', 'etc', 'lib', 'lib/modules', folder, 'proc', 'root', 'run'];
   const modules = kernel.bootModules.map(
     async (name): Promise<CpioEntry> => ({
       kind: 'file',
-      path: `lib/modules/${name}.ko`,
+      path: `${folder}/${name}.ko`,
       mode: 0o644,
       data: await readFile(join(kernel.directory, 'modules', `${name}.ko`)),
     }),
@@ -176,6 +176,12 @@ async function renderInitrd(kernel: GuestKernel, programs: readonly GuestProgram
     ...directories.map((path) => ({ kind: 'directory', path, mode: 0o755 }) as const),
     { kind: 'file', path: 'bin/busybox', mode: 0o755, data: await readFile(busybox.source) },
     { kind: 'file', path: 'init', mode: 0o755, data: await readFile(join(scriptsDirectory, 'initrd.sh')) },
+    {
+      kind: 'file',
+      path: `${folder}/modules.dep`,
+      mode: 0o644,
+      data: Buffer.from(renderModulesDep(kernel.bootModules)),
+    },
     { kind: 'file', path: 'etc/modules', mode: 0o644, data: Buffer.from(`${kernel.bootModules.join('\n')}\n`) },
     ...(await Promise.all(modules)),
   ]);

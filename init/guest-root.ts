@@ -5,7 +5,7 @@ import { TapwardenError } from '../base/errors.ts';
 import { programLoader } from '../base/program.ts';
 import type { Run } from '../base/runner.ts';
 import { guestPaths } from './contract.ts';
-import { renderGuestFiles } from './guest-files.ts';
+import { renderGuestFiles, renderModulesDep } from './guest-files.ts';
 import type { GuestKernel } from './kernel-package.ts';
 import { findProgram, type ProgramName } from './programs.ts';
 import { parseLdd } from './shared-libraries.ts';
@@ -22,24 +22,16 @@ const hostPrograms: Readonly<Partial<Record<ProgramName, { readonly target: stri
 export type GuestProgram = { readonly source: string; readonly target: string; readonly mode: number };
 
 /**
- * Finds what is copied from the host into the guest root, beside what the caller knows the paths of: the running Node,
- * and `accton`.
+ * Finds what is copied from the host into the guest root, beside the running Node, which is `node`.
  *
  * @throws PROGRAM_MISSING with the Debian package to install
  */
-export async function findGuestPrograms(
-  known: { readonly node: string; readonly accton: string },
-  path: string,
-): Promise<readonly GuestProgram[]> {
+export async function findGuestPrograms(node: string, path: string): Promise<readonly GuestProgram[]> {
   const found = Object.entries(hostPrograms).map(async ([name, place]) => ({
     ...place,
     source: await findProgram(name as ProgramName, path),
   }));
-  return [
-    { source: known.node, target: guestPaths.node, mode: 0o755 },
-    { source: known.accton, target: guestPaths.accton, mode: 0o755 },
-    ...(await Promise.all(found)),
-  ];
+  return [{ source: node, target: guestPaths.node, mode: 0o755 }, ...(await Promise.all(found))];
 }
 
 /** What a guest root is made of. */
@@ -74,8 +66,8 @@ export async function stageGuestRoot(tree: string, parts: GuestRootParts): Promi
   const modules = join(tree, 'usr/lib/modules', parts.kernel.release);
   const files = await availableModules(parts);
   for (const file of files) await copy(join(parts.kernel.directory, 'modules', file), join(modules, file), 0o644);
-  // No dependencies here: the list of init is in the order in which to load.
-  await writeText(join(modules, 'modules.dep'), files.map((file) => `${file}:\n`).join(''));
+  const names = files.map((file) => basename(file, '.ko'));
+  await writeText(join(modules, 'modules.dep'), renderModulesDep(names));
   for (const { path, text } of renderGuestFiles(parts.kernel.guestModules)) {
     await writeText(join(tree, path), text);
   }

@@ -1,4 +1,8 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { getSystemErrorName } from 'node:util';
+import type { Mounter } from '../base/index.ts';
 import { guestPaths } from '../init/contract.ts';
 
 const recordSize = 64;
@@ -35,6 +39,31 @@ export function endOfFirstProgram(records: Buffer, parent: number): ProcessEnd |
 export function endOfWaitStatus(status: number): ProcessEnd {
   const signal = status & 0x7f;
   return signal === 0 ? { status: (status >> 8) & 0xff, signal: null } : { status: null, signal };
+}
+
+/**
+ * Makes the guest's kernel note how each process ended. The records have a small filesystem of their own: when it is full, the
+ * kernel stops noting, and all else goes on. One that cannot keep records says so on the console.
+ *
+ * Source: acct(2).
+ */
+export async function startAccounting(mounter: Mounter): Promise<void> {
+  const { default: koffi } = await import('koffi');
+  const acct = koffi.load(null).func('int acct(const char *)') as (file: string) => number;
+  const file = guestPaths.accounting;
+  mkdirSync(dirname(file), { mode: 0o700 });
+  mounter.mount({
+    source: 'tmpfs',
+    target: dirname(file),
+    type: 'tmpfs',
+    flags: ['noSetuid', 'noDevices', 'noExec'],
+    options: 'mode=0700,size=16m',
+  });
+  writeFileSync(file, '');
+  if (acct(file) === 0) return;
+  process.stderr.write(
+    `tapwarden-supervisor: the kernel keeps no process accounting: ${getSystemErrorName(-koffi.errno())}\n`,
+  );
 }
 
 /** Reads the records; empty where the guest's kernel keeps none. */

@@ -6,6 +6,7 @@ import { workloadNet } from './addresses.ts';
 import { closeHostRoot, makeHostRoot } from './jail-root.ts';
 import { makeJailFolders, userNamespaceSetup } from './jail-setup.ts';
 import { place } from './place.ts';
+import { startAccounting } from './process-accounting.ts';
 import { execCgroup, premadeExecs, type Setup, workloadPaths } from './workload-layout.ts';
 import { makeGuestRoot, makeImageRoot, makeNames } from './workload-root.ts';
 
@@ -34,8 +35,10 @@ export async function prepareWorkload(run: Run, epochMs: number): Promise<void> 
     const mounter = await loadMounter();
     const { jail } = place;
     // A jail has the host's clock.
-    if (jail === undefined) await setClock(epochMs);
-    else makeJailFolders(mounter);
+    if (jail === undefined) {
+      await setClock(epochMs);
+      await startAccounting(mounter);
+    } else makeJailFolders(mounter);
     const scripts = [namespaceSetup, ...(jail === undefined ? [] : [userNamespaceSetup(jail)])];
     const running = Promise.all(scripts.map(({ script, env }) => run(['sh', '-euc', script], { env })));
     // What fails first is told; whoever awaits the other comes later.

@@ -18,11 +18,18 @@ case " $command_line " in
 	;;
 esac
 
-mount -t devtmpfs -o nosuid,noexec,mode=0755 dev /dev
+# Until the supervisor starts, programs lie where they lay before: an emulator then has their code translated already.
+echo 0 >/proc/sys/kernel/randomize_va_space
 
+mount -t devtmpfs -o nosuid,noexec,mode=0755 dev /dev
+mkdir -m 0755 /dev/pts /dev/shm
+
+modules=
 while read -r module; do
-	insmod "/lib/modules/$module.ko" || say "module $module does not load"
+	modules="$modules $module"
 done </etc/modules
+# shellcheck disable=SC2086 # a list of words
+modprobe -a $modules || say 'not all modules are loaded'
 
 # A disk may be found some milliseconds after its driver was loaded.
 tries=0
