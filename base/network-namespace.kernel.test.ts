@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import test from 'ava';
 import { kernelTest } from '../e2e/support/kernel-tier.ts';
 import { makeScratchNamespace, type ScratchNamespace } from '../e2e/support/scratch-namespace.ts';
-import { inNetworkNamespace, run } from './index.ts';
+import { inNetworkNamespace, inScratchNamespace, run } from './index.ts';
 
 let scratch: ScratchNamespace;
 test.before(async () => {
@@ -66,4 +66,25 @@ kernelTest('inNetworkNamespace() needs the right to enter', async (t) => {
     inNetworkNamespace('/proc/self/ns/net', () => console.log('in')).catch((error) => console.log(error.code, error.message)))`;
   const { stdout } = await run(['setpriv', '--reuid=65534', '--clear-groups', process.execPath, '-e', program]);
   t.regex(stdout, /^NAMESPACE_FAILED .*EPERM/);
+});
+
+kernelTest('inScratchNamespace() gives a namespace with nothing in it, and takes it away', async (t) => {
+  const own = standing();
+  let path = '';
+  const there = await inScratchNamespace(async (given) => {
+    path = given;
+    t.is(standing(), own);
+    const { stdout } = await run(['nsenter', `--net=${given}`, '--', 'ip', '-brief', 'link']);
+    t.regex(stdout, /^lo +DOWN[^\n]*\n$/);
+    return readlinkSync(given);
+  });
+  t.not(there, own);
+  t.is(standing(), own);
+  t.throws(() => readlinkSync(path), { code: 'ENOENT' });
+  await t.throwsAsync(
+    inScratchNamespace(async () => await Promise.reject(new RangeError('of the body'))),
+    {
+      instanceOf: RangeError,
+    },
+  );
 });

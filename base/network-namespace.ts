@@ -25,7 +25,7 @@ const cloneNewNet = 0x4000_0000;
  * Source: setns(2).
  */
 export async function inNetworkNamespace<T>(path: string, body: () => T): Promise<T> {
-  const setns = await loadSetns();
+  const { setns } = await loadCalls();
   const own = openSync(ownNamespace, 'r');
   try {
     const other = openNamespace(path);
@@ -45,13 +45,45 @@ export async function inNetworkNamespace<T>(path: string, body: () => T): Promis
   }
 }
 
-/** setns(2) for a network namespace: 0, or why not. */
-type Setns = (fd: number) => number;
+/**
+ * Makes a network namespace that has nothing but `lo`, which is down, and calls `body` with a path by which it can be entered,
+ * here and by programs of root. It has no name elsewhere, so nothing of it stays, whatever becomes of this process.
+ *
+ * @throws NAMESPACE_FAILED when it cannot be made: the process lacks CAP_SYS_ADMIN
+ * Source: unshare(2).
+ */
+export async function inScratchNamespace<T>(body: (path: string) => Promise<T>): Promise<T> {
+  const { setns, unshare } = await loadCalls();
+  const own = openSync(ownNamespace, 'r');
+  let scratch: number;
+  try {
+    const errno = unshare();
+    if (errno !== 0) throw refused('of its own', getSystemErrorName(-errno));
+    try {
+      scratch = openSync(ownNamespace, 'r');
+    } finally {
+      if (setns(own) !== 0) process.kill(process.pid, 'SIGKILL');
+    }
+  } finally {
+    closeSync(own);
+  }
+  try {
+    return await body(`/proc/${process.pid}/fd/${scratch}`);
+  } finally {
+    closeSync(scratch);
+  }
+}
 
-async function loadSetns(): Promise<Setns> {
+/** System calls on network namespaces: 0, or why not. */
+type Calls = { readonly setns: (fd: number) => number; readonly unshare: () => number };
+
+async function loadCalls(): Promise<Calls> {
   const { default: koffi } = await import('koffi');
-  const setns = koffi.load(null).func('int setns(int fd, int type)') as (fd: number, type: number) => number;
-  return (fd) => (setns(fd, cloneNewNet) === 0 ? 0 : koffi.errno() || constants.errno.EINVAL);
+  const libc = koffi.load(null);
+  const setns = libc.func('int setns(int fd, int type)') as (fd: number, type: number) => number;
+  const unshare = libc.func('int unshare(int flags)') as (flags: number) => number;
+  const errnoOf = (result: number): number => (result === 0 ? 0 : koffi.errno() || constants.errno.EINVAL);
+  return { setns: (fd) => errnoOf(setns(fd, cloneNewNet)), unshare: () => errnoOf(unshare(cloneNewNet)) };
 }
 
 function openNamespace(path: string): number {

@@ -61,6 +61,7 @@ const host: readonly HostMessage[] = [
     policy: { version: 1, rules: [] },
     direct: [{ rule: 'ntp', protocol: 17, cidr: '192.0.2.10/32', ports: [123, 123] }],
     allowUnlogged: false,
+    compiled: { guest: 'AAAA', fence: 'AQIDBA==' },
     canaryMs: 30_000,
     audit: true,
   },
@@ -73,7 +74,7 @@ const host: readonly HostMessage[] = [
 ];
 const guest: readonly GuestMessage[] = [
   { kind: 'hello', version: 1, kernelRelease: '6.1.0', bootMs: 2500 },
-  { kind: 'ready', logging: true, marks: true, setupMs: 100 },
+  { kind: 'ready', logging: true, marks: true, compiled: true, setupMs: 100 },
   { kind: 'failed', code: 'NFT_MISSING', message: 'no nft', hint: null },
   { kind: 'started', exec: 1, pid: 99 },
   { kind: 'refused', exec: 1, code: 'COMMAND_NOT_FOUND', message: 'x' },

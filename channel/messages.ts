@@ -35,6 +35,9 @@ const direct = object({
   }),
 });
 
+/** A ruleset's messages to the kernel, in Base64; see `CompiledRuleset` in nft/compiled-ruleset.ts. */
+const compiled = text(1_048_576, /^[A-Za-z0-9+/]+=*$/);
+
 const hostShapes = {
   /** The first message: what this run is. The guest answers `ready` or `failed`. */
   configure: object({
@@ -49,6 +52,8 @@ const hostShapes = {
     policy: unchecked,
     direct: list(direct, 4096),
     allowUnlogged: flag,
+    /** The guest's own ruleset and the fence, where the host has compiled them; else the guest's nft does. */
+    compiled: nullable(object({ guest: compiled, fence: compiled })),
     /** How often the guest tries its fence with canaries. */
     canaryMs: integer(1000, 3_600_000),
     /** Whether processes are looked for by the kernel's audit records. */
@@ -188,8 +193,8 @@ const packets = integer(0, 2 ** 50);
 const guestShapes = {
   hello: object({ kind: oneOf('hello'), version: integer(1), kernelRelease: text(64), bootMs: count }),
   /** The fence stands, and a workload may start. */
-  /** `marks`: whether the kernel tells which exec a packet is of. */
-  ready: object({ kind: oneOf('ready'), logging: flag, marks: flag, setupMs: count }),
+  /** `marks`: whether the kernel tells which exec a packet is of; `compiled`: whether the fence is as the host compiled it. */
+  ready: object({ kind: oneOf('ready'), logging: flag, marks: flag, compiled: flag, setupMs: count }),
   /** The guest cannot be made ready, or broke down. No workload runs. */
   failed: object({
     kind: oneOf('failed'),

@@ -74,7 +74,7 @@ async function learn(command: HarnessCommand): Promise<unknown> {
   return answer.kind === 'value' ? answer.value : answer.code;
 }
 
-async function begin(more: { readonly full?: boolean } = {}): Promise<HarnessAnswer> {
+async function begin(more: { readonly full?: boolean; readonly compiled?: false } = {}): Promise<HarnessAnswer> {
   const context = {
     ocsfVersion: '1.8.0',
     productVersion: '0.1.0',
@@ -85,9 +85,10 @@ async function begin(more: { readonly full?: boolean } = {}): Promise<HarnessAns
     hypervisor: 'qemu',
     policy: { uid: 'p', name: 'p', version: 'sha256:1' },
   } as const;
-  return await ask({
+  const { full = false, compiled } = more;
+  const answer = await ask({
     kind: 'start',
-    ...more,
+    full,
     uid: channelUid,
     eventsFile: join(folder, 'events.jsonl'),
     config: {
@@ -105,6 +106,8 @@ async function begin(more: { readonly full?: boolean } = {}): Promise<HarnessAns
       audit: true,
     },
   });
+  if (compiled !== false) await learn({ kind: 'send', message: { kind: 'compiled', compiled: null } });
+  return answer;
 }
 
 async function attach(): Promise<Guest> {
@@ -122,7 +125,7 @@ async function attach(): Promise<Guest> {
 }
 
 const hello = { kind: 'hello', version: 1, kernelRelease: '6.1.0', bootMs: 2500 };
-const ready = { kind: 'ready', logging: true, marks: true, setupMs: 100 };
+const ready = { kind: 'ready', logging: true, marks: true, compiled: true, setupMs: 100 };
 const finish = { kind: 'finish', message: { kind: 'finish', reason: 'the end', failed: false, slot: {} } } as const;
 const exec = { kind: 'send', message: { kind: 'exec', argv: ['true'], env: {}, workdir: null } } as const;
 type Event = { readonly class_uid: number; readonly activity_id: number };
@@ -204,6 +207,27 @@ kernelTest('startChannelHost() carries a run by the book: messages, streams, eve
   await until(() => channelProcesses().length === 0);
   t.deepEqual(channelProcesses(), []);
 });
+
+kernelTest(
+  'channel process: tells a guest of its run once its rulesets are compiled, and each guest anew',
+  async (t) => {
+    await begin({ compiled: false });
+    const first = await attach();
+    await first.connection.send(hello);
+    await learn({ kind: 'next', kinds: ['hello'] });
+    t.deepEqual(first.messages, []);
+    const compiled = { guest: 'AAAA', fence: 'AQID' };
+    await learn({ kind: 'send', message: { kind: 'compiled', compiled } });
+    await until(() => first.messages.length > 0);
+    t.like(first.messages[0], { kind: 'configure', compiled });
+    await learn({ kind: 'send', message: { kind: 'reset' } });
+    await learn({ kind: 'next', kinds: ['console'] });
+    const second = await attach();
+    await second.connection.send(hello);
+    await until(() => second.messages.length > 0);
+    t.like(second.messages[0], { kind: 'configure', compiled });
+  },
+);
 
 kernelTest(
   'channel process: serves the gateway on the socket that it is handed, and records what it refuses',

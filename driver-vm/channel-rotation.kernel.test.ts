@@ -90,13 +90,14 @@ async function begin(maxBytes: number): Promise<Connection> {
       audit: true,
     },
   });
+  await ask({ kind: 'send', message: { kind: 'compiled', compiled: null } });
   const guest = connect(join(sockets, 'channel'));
   socket = guest;
   await new Promise((resolve) => guest.once('connect', resolve));
   const nothing = () => undefined;
   const connection = new Connection(guest, { onMessage: nothing, onData: nothing, onClose: nothing });
   await connection.send({ kind: 'hello', version: 1, kernelRelease: '6.1.0', bootMs: 2500 });
-  await connection.send({ kind: 'ready', logging: true, marks: true, setupMs: 100 });
+  await connection.send({ kind: 'ready', logging: true, marks: true, compiled: true, setupMs: 100 });
   await ask({ kind: 'next', kinds: ['ready'] });
   return connection;
 }

@@ -53,9 +53,10 @@ const objectAttributes = { table: 1, name: 2, type: 3, data: 4 } as const;
 const counterObject = 1;
 const counterAttributes = { bytes: 1, packets: 2 } as const;
 const listAttributes = { table: 1, set: 2, elements: 3 } as const;
-const elementAttributes = { key: 1, expression: 7, expressions: 11 } as const;
+const elementAttributes = { key: 1, data: 2, expression: 7, expressions: 11 } as const;
 const expressionAttributes = { data: 2 } as const;
 const dataValue = 1;
+const listElement = 1;
 
 /** Asks for one table. */
 export function tableRequest({ family, name }: TableName): NfnetlinkRequest {
@@ -90,6 +91,33 @@ export function elementsRequest({ family, name }: TableName, set: string): Nfnet
       generic(family),
       encodeText(listAttributes.table, name),
       encodeText(listAttributes.set, set),
+    ]),
+  };
+}
+
+/** Adds cgroups, each by the number of its folder, and their marks to a map. Both are in the machine's byte order. */
+export function markElementsRequest(
+  { family, name }: TableName,
+  map: string,
+  cgroups: readonly { readonly id: bigint; readonly mark: number }[],
+): NfnetlinkRequest {
+  const elements = cgroups.map(({ id, mark }) => {
+    const [key, data] = [Buffer.alloc(8), Buffer.alloc(4)];
+    key.writeBigUInt64LE(id);
+    data.writeUInt32LE(mark);
+    return encodeAttribute(listElement, [
+      encodeAttribute(elementAttributes.key, [encodeAttribute(dataValue, key)]),
+      encodeAttribute(elementAttributes.data, [encodeAttribute(dataValue, data)]),
+    ]);
+  });
+  return {
+    type: nftMessages.newElements,
+    flags: netlinkFlags.request | netlinkFlags.create,
+    payload: Buffer.concat([
+      generic(family),
+      encodeText(listAttributes.table, name),
+      encodeText(listAttributes.set, map),
+      encodeAttribute(listAttributes.elements, elements),
     ]),
   };
 }

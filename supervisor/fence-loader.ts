@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { isTapwardenError, kernelLogBytes, type Run, TapwardenError } from '../base/index.ts';
+import { guestPaths } from '../init/contract.ts';
 import {
   applyRuleset,
   applyRulesetOver,
@@ -11,6 +13,7 @@ import {
   requiredFeatures,
 } from '../nft/index.ts';
 import { workloadNet } from './addresses.ts';
+import type { CompiledFence } from './compiled-fence.ts';
 import { type ExecMarks, type FenceSpec, fenceRuleset, guestLineBurst } from './fence.ts';
 import { guestRuleset } from './guest-table.ts';
 import { place as ownPlace, type Place } from './place.ts';
@@ -21,12 +24,17 @@ export type FenceOptions = {
   readonly direct: readonly DirectDestination[];
   readonly allowUnlogged: boolean;
   readonly execs: ExecMarks;
+  /** The same as the host compiled it, for a guest. @default it is made here */
+  readonly compiled?: CompiledFence | null;
   /** @default the place of this process */
   readonly place?: Pick<Place, 'jail' | 'uplink'>;
 };
 
 /** The fence that was loaded: what of it the kernel could do. */
-export type LoadedFence = Pick<FenceSpec, 'log' | 'account' | 'execs' | 'lineBurst'>;
+export type LoadedFence = Pick<FenceSpec, 'log' | 'account' | 'execs' | 'lineBurst'> & {
+  /** Whether it is the one that the host compiled. */
+  readonly compiled?: true;
+};
 
 /** Where the workload's network namespace is bound. */
 export const workloadNamespacePath = `/run/netns/${workloadNet.namespace}`;
@@ -44,7 +52,7 @@ export const logSwitch = '/proc/sys/net/netfilter/nf_log_all_netns';
  * Loads the guest's half of the fence: the table of the guest's own namespace, then the fence of the workload's. Says
  * whether refused packets are logged, counted by destination, and marked with their exec.
  *
- * The whole ruleset is tried first; only when the kernel refuses it is each feature asked for, and the fence made of those
+ * What the host has compiled is tried first, then the whole ruleset with nft; only when the kernel refuses it is each feature asked for, and the fence made of those
  * that are there. A fence that stands keeps its counts.
  *
  * @throws NFT_MISSING when the image has no nft
@@ -55,6 +63,8 @@ export const logSwitch = '/proc/sys/net/netfilter/nf_log_all_netns';
 export async function loadFence(run: Run, options: FenceOptions): Promise<LoadedFence> {
   const { direct, place = ownPlace } = options;
   if (direct.length > 0) await allowForwarding(run, direct);
+  const compiled = await loadOfHost(options);
+  if (compiled !== undefined) return compiled;
   // Two namespaces, which do not wait for each other: nft waits for the kernel longer than it works.
   const [own, fence] = await Promise.allSettled([
     applyRuleset({ run }, guestRuleset(direct, place.uplink)).catch((error) => explain(run, error)),
@@ -65,10 +75,24 @@ export async function loadFence(run: Run, options: FenceOptions): Promise<Loaded
   return fence.value;
 }
 
+/** What the host compiled, where the kernel takes it: it logs, counts and marks. */
+async function loadOfHost({ compiled, execs }: FenceOptions): Promise<LoadedFence | undefined> {
+  // An image without nft is none: what comes later, as the marks of further execs, needs it, and that is to be said now.
+  if (compiled === undefined || compiled === null || !existsSync(guestPaths.nft) || !(await isLogOn()))
+    return undefined;
+  const { loadCompiledFence } = await import('./compiled-fence.ts');
+  const isLoaded = await loadCompiledFence(compiled, execs, { workload: workloadNamespacePath });
+  return isLoaded ? { log: true, account: true, execs, compiled: true } : undefined;
+}
+
+async function isLogOn(): Promise<boolean> {
+  return (await readFile(logSwitch, 'utf8').catch(() => '0')).trim() === '1';
+}
+
 async function loadWorkloadFence(run: Run, options: FenceOptions): Promise<LoadedFence> {
   const { place = ownPlace } = options;
   // The switch is in the kernel's first network namespace alone, where a jail's driver has seen to it.
-  const log = place.jail?.logging ?? (await readFile(logSwitch, 'utf8').catch(() => '0')).trim() === '1';
+  const log = place.jail?.logging ?? (await isLogOn());
   if (!log) checkUnlogged(options, `${logSwitch} is not 1`);
   const lines = log && place.jail !== undefined ? { lineBurst: lineBurstOf(await kernelLogBytes()) } : {};
   const whole: LoadedFence = { log, account: true, execs: options.execs, ...lines };

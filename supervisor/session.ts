@@ -15,8 +15,10 @@ import {
 } from '../channel/index.ts';
 // Not through the index: the guest reads no YAML, and what its bundle leaves out need not be loaded under emulation.
 import { parsePolicyModel } from '../policy/parse-model.ts';
+import { withSameAddresses } from './address-randomisation.ts';
 import { Canaries } from './canaries.ts';
 import { CanaryRounds } from './canary-rounds.ts';
+import type { CompiledFence } from './compiled-fence.ts';
 import { type Exec, startExec } from './exec.ts';
 import { guestExecMarks, markExec } from './exec-marks.ts';
 import { FenceAccount } from './fence-account.ts';
@@ -25,11 +27,17 @@ import type { FenceWatch, FenceWatchOptions } from './fence-watch.ts';
 import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
 import { awaitLocalAddress } from './local-address.ts';
 import { Monitor } from './monitor.ts';
+import { optimizer } from './optimizer.ts';
 import { PacketOrigins } from './packet-origins.ts';
 import { place } from './place.ts';
 import { workloadEnvironment } from './workload-environment.ts';
 import { execCgroup, premadeExecs } from './workload-layout.ts';
 import { openWorkloadNamespace, prepareWorkload } from './workload-namespace.ts';
+
+/** After the start of a command. */
+const optimizerRestMs = 2000;
+
+type Configuration = Extract<HostMessage, { kind: 'configure' }>;
 
 type RunningExec = {
   readonly exec: Exec;
@@ -98,7 +106,7 @@ export class Session {
     }
   }
 
-  async #configure(message: Extract<HostMessage, { kind: 'configure' }>): Promise<void> {
+  async #configure(message: Configuration): Promise<void> {
     const begun = process.hrtime.bigint();
     if (message.version !== channelVersion) {
       throw new TapwardenError('CHANNEL_PROTOCOL', {
@@ -108,7 +116,7 @@ export class Session {
     }
     if (this.#monitor !== undefined) throw new TapwardenError('STATE_ILLEGAL', { message: 'Configured already' });
     const policy = parsePolicyModel(message.policy);
-    const { tag, direct, allowUnlogged } = message;
+    const { tag } = message;
     const origins = new PacketOrigins(tag, (fact) => this.#fact(fact));
     this.#origins = origins;
     const monitor = new Monitor({
@@ -118,17 +126,7 @@ export class Session {
     });
     this.#monitor = monitor;
     this.#watching = origins.open(message.audit);
-    await (this.#prepared ?? prepareWorkload(run, message.time));
-    const fence = await loadFence(run, { tag, direct, allowUnlogged, execs: guestExecMarks });
-    const account = new FenceAccount({
-      run,
-      namespace: workloadNamespacePath,
-      fence: { tag, direct, ...fence },
-      settleLog: async () => await monitor.settle(),
-      onFact: (fact) => (fact.kind === 'denied-packet' ? origins.take(fact) : this.#fact(fact)),
-    });
-    this.#account = account;
-    await openWorkloadNamespace(run);
+    const { fence, account } = await withSameAddresses(async () => await this.#buildFence(message, monitor, origins));
     await awaitLocalAddress(workloadNamespacePath);
     const canaries = new Canaries({
       namespace: workloadNamespacePath,
@@ -142,7 +140,13 @@ export class Session {
     this.#marks = (await this.#rounds.begin(fence.execs === undefined ? undefined : execCgroup(1))) === 1;
     this.#proxy = await startGuestProxy(policy, (fact) => this.#fact(fact));
     const setupMs = Number((process.hrtime.bigint() - begun) / 1_000_000n);
-    await this.#send({ kind: 'ready', logging: fence.log, marks: this.#marks, setupMs });
+    await this.#send({
+      kind: 'ready',
+      logging: fence.log,
+      marks: this.#marks,
+      compiled: fence.compiled === true,
+      setupMs,
+    });
     // While the host makes up its mind: under emulation the modules take a while to load.
     this.#watch = openWatch({
       namespace: workloadNamespacePath,
@@ -151,6 +155,24 @@ export class Session {
       onFact: (fact) => this.#fact(fact),
     });
     this.#watch.catch(() => undefined);
+  }
+
+  /** Makes the workload's environment, and the fence before any packet can pass. */
+  async #buildFence(message: Configuration, monitor: Monitor, origins: PacketOrigins) {
+    const { tag, direct, allowUnlogged } = message;
+    await (this.#prepared ?? prepareWorkload(run, message.time));
+    const compiled = fromText(message.compiled);
+    const fence = await loadFence(run, { tag, direct, allowUnlogged, execs: guestExecMarks, compiled });
+    const account = new FenceAccount({
+      run,
+      namespace: workloadNamespacePath,
+      fence: { tag, direct, ...fence },
+      settleLog: async () => await monitor.settle(),
+      onFact: (fact) => (fact.kind === 'denied-packet' ? origins.take(fact) : this.#fact(fact)),
+    });
+    this.#account = account;
+    await openWorkloadNamespace(run);
+    return { fence, account };
   }
 
   async #exec(message: Extract<HostMessage, { kind: 'exec' }>): Promise<void> {
@@ -171,6 +193,8 @@ export class Session {
     exec.stdin.on('error', () => exec.stdin.destroy());
     exec.stdin.on('close', () => void this.#send({ kind: 'end', exec: number, stream: 0 }));
     await this.#send({ kind: 'started', exec: number, pid: exec.pid });
+    // Short commands are over by then, and what a long one makes is worth compiled code.
+    setTimeout(() => optimizer.work(), optimizerRestMs).unref();
     const outputs = Promise.all([
       this.#pump(number, 1, exec.stdout, running.credits[1]),
       this.#pump(number, 2, exec.stderr, running.credits[2]),
@@ -266,6 +290,12 @@ export class Session {
 /** Not before it is needed: see {@link FenceWatch}. */
 async function openWatch(options: FenceWatchOptions): Promise<FenceWatch> {
   return await (await import('./fence-watch.ts')).FenceWatch.open(options);
+}
+
+/** What the host compiled, in bytes. */
+function fromText(compiled: Configuration['compiled']): CompiledFence | null {
+  if (compiled === null) return null;
+  return { guest: Buffer.from(compiled.guest, 'base64'), fence: Buffer.from(compiled.fence, 'base64') };
 }
 
 function refusal(error: unknown): Pick<Extract<GuestMessage, { kind: 'refused' }>, 'code' | 'message'> {

@@ -4,7 +4,7 @@ import { type ChildMessage, parseChildMessage } from './ipc.ts';
 const messages: readonly ChildMessage[] = [
   { kind: 'listening' },
   { kind: 'hello', kernelRelease: '6.1.0', bootMs: 1 },
-  { kind: 'ready', logging: true, setupMs: 1 },
+  { kind: 'ready', logging: true, compiled: true, setupMs: 1 },
   { kind: 'failed', code: 'NFT_MISSING', message: 'm', hint: null },
   { kind: 'started' },
   { kind: 'refused', code: 'COMMAND_NOT_FOUND', message: 'm' },

@@ -13,6 +13,7 @@ import {
 import type { DirectDestination } from '../../nft/index.ts';
 import type { EventContext, FsyncPolicy, Rotation } from '../../ocsf/index.ts';
 import type { Policy } from '../../policy/index.ts';
+import type { CompiledRulesets } from '../fence-compiler.ts';
 
 /** What the channel process is told once. */
 export type ChannelConfig = {
@@ -54,6 +55,8 @@ export type ExecRequest = {
 /** From the privileged process to the channel process. */
 export type ParentMessage =
   | { readonly kind: 'start'; readonly config: ChannelConfig }
+  /** The guest's rulesets, or that the host has none; a guest is told of its run once this has come. */
+  | { readonly kind: 'compiled'; readonly compiled: CompiledRulesets | null }
   /** The gateway may open: its listening socket comes with this message. */
   | { readonly kind: 'gateway' }
   | ({ readonly kind: 'exec' } & ExecRequest)
@@ -122,7 +125,7 @@ const summary = object({
 const childMessages = {
   listening: object({ kind: oneOf('listening') }),
   hello: object({ kind: oneOf('hello'), kernelRelease: text(64), bootMs: count }),
-  ready: object({ kind: oneOf('ready'), logging: flag, setupMs: count }),
+  ready: object({ kind: oneOf('ready'), logging: flag, compiled: flag, setupMs: count }),
   failed: object({ kind: oneOf('failed'), code: text(64), message: text(16_384), hint: nullable(text(4096)) }),
   started: object({ kind: oneOf('started') }),
   refused: object({ kind: oneOf('refused'), code: text(64), message: text(16_384) }),

@@ -3,6 +3,7 @@ import type { Server, Socket } from 'node:net';
 import { isTapwardenError, messageOf, TapwardenError } from '../../base/index.ts';
 import { Connection, channelVersion, type GuestMessage, parseGuestMessage } from '../../channel/index.ts';
 import { JsonlWriter, type LogStatus } from '../../ocsf/index.ts';
+import type { CompiledRulesets } from '../fence-compiler.ts';
 import type { ChannelConfig, ChildMessage, ExecRequest, ParentMessage } from '../shared/ipc.ts';
 import { CanaryWatch } from './canary-watch.ts';
 import { summaryOfClosed } from './completeness.ts';
@@ -46,6 +47,10 @@ export class ChannelProcess {
   #exec: ExecRequest | undefined;
   #timer: NodeJS.Timeout | undefined;
   #kernelRelease = '';
+  /** The guest's rulesets; `undefined` as long as the privileged process has not said. A jail makes its own. */
+  #compiled: CompiledRulesets | null | undefined;
+  /** Whether a guest said hello and was not told of its run yet. */
+  #isGreeted = false;
   /** What the guest may say next, once each: every one of these is an event, or a message to the privileged process. */
   readonly #expected = new Set<GuestMessage['kind']>();
 
@@ -60,7 +65,11 @@ export class ChannelProcess {
         return await this.#start(message.config);
       case 'gateway':
         return await this.#openGateway(handle);
+      case 'compiled':
+        this.#compiled = message.compiled;
+        return this.#configure();
       case 'reset':
+        this.#isGreeted = false;
         this.#canaries?.stop();
         this.#connection?.close();
         this.#connection = undefined;
@@ -190,7 +199,12 @@ export class ChannelProcess {
       case 'ready':
         recorder?.started(this.#kernelRelease, message);
         this.#canaries?.start();
-        return this.#parent.send({ kind: 'ready', logging: message.logging, setupMs: message.setupMs });
+        return this.#parent.send({
+          kind: 'ready',
+          logging: message.logging,
+          compiled: message.compiled,
+          setupMs: message.setupMs,
+        });
       case 'failed':
         return this.#parent.send(message);
       case 'started':
@@ -232,6 +246,16 @@ export class ChannelProcess {
     this.#kernelRelease = kernelRelease;
     this.#watchCanaries(config);
     this.#parent.send({ kind: 'hello', kernelRelease, bootMs });
+    this.#isGreeted = true;
+    this.#configure();
+  }
+
+  /** Tells a guest that is there of its run, once all of it is known. */
+  #configure(): void {
+    const config = this.#config;
+    const compiled = config?.accelerator === null ? null : this.#compiled;
+    if (!this.#isGreeted || config === undefined || compiled === undefined) return;
+    this.#isGreeted = false;
     void this.#send({
       kind: 'configure',
       version: channelVersion,
@@ -241,6 +265,7 @@ export class ChannelProcess {
       policy: config.policy,
       direct: config.direct,
       allowUnlogged: config.allowUnlogged,
+      compiled,
       canaryMs: config.canaryMs,
       audit: config.audit,
     });
