@@ -5,7 +5,7 @@ import { kernelCommandLine } from './kernel-command-line.ts';
 test('kernelCommandLine gives an emulated guest what it needs to boot fast and quietly', (t) => {
   t.is(
     kernelCommandLine({ accelerator: 'tcg', tscKhz: 2_596_136, verbose: false }),
-    'console=ttyS0 panic=-1 reboot=t quiet loglevel=4 log_buf_len=4M cryptomgr.notests tsc_early_khz=2596136 tsc=reliable mitigations=off nokaslr noreplace-smp initcall_blacklist=init_kprobe_trace',
+    'console=ttyS0 panic=-1 reboot=t quiet loglevel=4 log_buf_len=4M cryptomgr.notests tsc_early_khz=2596136 tsc=reliable mitigations=off nokaslr noreplace-smp initcall_blacklist=init_kprobe_trace,tracer_init_tracefs,trace_eval_init,init_blk_tracer,ftrace_check_for_weak_functions,slab_sysfs_init,load_system_certificate_list,crypto_kdf108_init',
   );
 });
 
