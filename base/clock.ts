@@ -1,4 +1,5 @@
 import { getSystemErrorName } from 'node:util';
+import { loadLibc } from './libc.ts';
 
 const realtime = 0;
 
@@ -8,10 +9,10 @@ const realtime = 0;
  * Source: clock_settime(2).
  */
 export async function setClock(epochMs: number): Promise<void> {
-  const { default: koffi } = await import('koffi');
-  const set = koffi.load(null).func('int clock_settime(int, const void *)');
+  const libc = await loadLibc();
+  const set = libc.func('int clock_settime(int, const void *)');
   const time = Buffer.alloc(16);
   time.writeBigInt64LE(BigInt(Math.floor(epochMs / 1000)), 0);
   time.writeBigInt64LE(BigInt(Math.floor(epochMs % 1000) * 1_000_000), 8);
-  if (set(realtime, time) !== 0) throw new Error(`clock_settime: ${getSystemErrorName(-koffi.errno())}`);
+  if (set(realtime, time) !== 0) throw new Error(`clock_settime: ${getSystemErrorName(-libc.errno())}`);
 }

@@ -1,4 +1,5 @@
 import { getSystemErrorName } from 'node:util';
+import { loadLibc } from './libc.ts';
 
 /** Makes a named pipe, with `mode` whatever the mask of new files is. */
 export type MakeFifo = (path: string, mode: number) => void;
@@ -9,12 +10,11 @@ export type MakeFifo = (path: string, mode: number) => void;
  * Source: mkfifo(3), chmod(2).
  */
 export async function loadMakeFifo(): Promise<MakeFifo> {
-  const { default: koffi } = await import('koffi');
-  const libc = koffi.load(null);
+  const libc = await loadLibc();
   const make = libc.func('int mkfifo(const char *, uint32_t)');
   const chmod = libc.func('int chmod(const char *, uint32_t)');
   return (path, mode) => {
     if (make(path, 0) === 0 && chmod(path, mode) === 0) return;
-    throw new Error(`mkfifo ${path}: ${getSystemErrorName(-koffi.errno())}`);
+    throw new Error(`mkfifo ${path}: ${getSystemErrorName(-libc.errno())}`);
   };
 }

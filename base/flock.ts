@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
+import { loadLibc } from './libc.ts';
 
 /** LOCK_EX | LOCK_NB. Source: flock(2). */
 const exclusiveAtOnce = 2 | 4;
@@ -14,11 +15,11 @@ export type Flock = (fd: number) => boolean;
  * The function throws an Error with the errno for what cannot be locked.
  */
 export async function loadFlock(): Promise<Flock> {
-  const { default: koffi } = await import('koffi');
-  const flock = koffi.load(null).func('int flock(int, int)') as (fd: number, operation: number) => number;
+  const libc = await loadLibc();
+  const flock = libc.func('int flock(int, int)') as (fd: number, operation: number) => number;
   return (fd) => {
     if (flock(fd, exclusiveAtOnce) === 0) return true;
-    const errno = koffi.errno();
+    const errno = libc.errno();
     if (errno === constants.errno.EWOULDBLOCK || errno === constants.errno.EINTR) return false;
     throw new Error(`flock: ${getSystemErrorName(-errno)}`);
   };

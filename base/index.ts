@@ -4,6 +4,7 @@ export * from './escape.ts';
 export * from './fifo.ts';
 export * from './flock.ts';
 export * from './kernel-log.ts';
+export * from './libc.ts';
 export * from './lock.ts';
 export * from './mount.ts';
 export * from './netlink-overrun.ts';

@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
+import { loadLibc } from './libc.ts';
 
 /** Flags of a mount. Source: include/uapi/linux/mount.h. */
 export const mountFlags = {
@@ -42,13 +43,12 @@ const detachFlag = 2;
  * Source: mount(2), umount2(2).
  */
 export async function loadMounter(): Promise<Mounter> {
-  const { default: koffi } = await import('koffi');
-  const libc = koffi.load(null);
+  const libc = await loadLibc();
   const mount = libc.func('int mount(const char *, const char *, const char *, unsigned long, const char *)');
   const umount = libc.func('int umount2(const char *, int)');
   const check = (result: number, what: string): void => {
     if (result === 0) return;
-    throw new Error(`${what}: ${getSystemErrorName(-(koffi.errno() || constants.errno.EINVAL))}`);
+    throw new Error(`${what}: ${getSystemErrorName(-(libc.errno() || constants.errno.EINVAL))}`);
   };
   return {
     mount: ({ source, target, type, flags = [], options }) => {

@@ -1,4 +1,5 @@
 import { lstatSync, readdirSync } from 'node:fs';
+import { loadLibc } from './libc.ts';
 
 /** `SOL_NETLINK` and `NETLINK_NO_ENOBUFS`. Source: include/linux/socket.h, include/uapi/linux/netlink.h. */
 const netlinkLevel = 270;
@@ -16,8 +17,7 @@ export type OverrunGuard = <T>(open: () => T) => T;
  * Source: netlink(7), NETLINK_NO_ENOBUFS.
  */
 export async function loadOverrunGuard(): Promise<OverrunGuard> {
-  const { default: koffi } = await import('koffi');
-  const setsockopt = koffi.load(null).func('int setsockopt(int, int, int, void *, uint32_t)');
+  const setsockopt = (await loadLibc()).func('int setsockopt(int, int, int, void *, uint32_t)');
   return (open) => {
     const before = new Set(openDescriptors());
     const opened = open();

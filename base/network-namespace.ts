@@ -2,6 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { messageOf, TapwardenError } from './errors.ts';
+import { loadLibc } from './libc.ts';
 
 /** Where the kernel says in which network namespace the calling thread stands. */
 const ownNamespace = '/proc/thread-self/ns/net';
@@ -25,7 +26,7 @@ const cloneNewNet = 0x4000_0000;
  * Source: setns(2).
  */
 export async function inNetworkNamespace<T>(path: string, body: () => T): Promise<T> {
-  const { setns } = await loadCalls();
+  const setns = await loadSetns();
   const own = openSync(ownNamespace, 'r');
   try {
     const other = openNamespace(path);
@@ -53,7 +54,8 @@ export async function inNetworkNamespace<T>(path: string, body: () => T): Promis
  * Source: unshare(2).
  */
 export async function inScratchNamespace<T>(body: (path: string) => Promise<T>): Promise<T> {
-  const { setns, unshare } = await loadCalls();
+  const setns = await loadSetns();
+  const unshare = await loadUnshare();
   const own = openSync(ownNamespace, 'r');
   let scratch: number;
   try {
@@ -74,16 +76,18 @@ export async function inScratchNamespace<T>(body: (path: string) => Promise<T>):
   }
 }
 
-/** System calls on network namespaces: 0, or why not. */
-type Calls = { readonly setns: (fd: number) => number; readonly unshare: () => number };
-
-async function loadCalls(): Promise<Calls> {
-  const { default: koffi } = await import('koffi');
-  const libc = koffi.load(null);
+/** Moves this thread to a network namespace: 0, or why not. */
+async function loadSetns(): Promise<(fd: number) => number> {
+  const libc = await loadLibc();
   const setns = libc.func('int setns(int fd, int type)') as (fd: number, type: number) => number;
+  return (fd) => (setns(fd, cloneNewNet) === 0 ? 0 : libc.errno() || constants.errno.EINVAL);
+}
+
+/** Moves this thread to a network namespace of its own: 0, or why not. */
+async function loadUnshare(): Promise<() => number> {
+  const libc = await loadLibc();
   const unshare = libc.func('int unshare(int flags)') as (flags: number) => number;
-  const errnoOf = (result: number): number => (result === 0 ? 0 : koffi.errno() || constants.errno.EINVAL);
-  return { setns: (fd) => errnoOf(setns(fd, cloneNewNet)), unshare: () => errnoOf(unshare(cloneNewNet)) };
+  return () => (unshare(cloneNewNet) === 0 ? 0 : libc.errno() || constants.errno.EINVAL);
 }
 
 function openNamespace(path: string): number {

@@ -1,7 +1,7 @@
 import { Server } from 'node:net';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
-import { inNetworkNamespace, messageOf, TapwardenError } from '../base/index.ts';
+import { inNetworkNamespace, loadLibc, messageOf, TapwardenError } from '../base/index.ts';
 import { link } from '../init/index.ts';
 import type { Slot } from './slot.ts';
 
@@ -51,8 +51,7 @@ type Calls = { readonly listen: (address: string, port: number) => Listening };
 
 /** Node makes a socket that listens on an address a tick later, when the process stands in its own namespace again. */
 async function loadCalls(): Promise<Calls> {
-  const { default: koffi } = await import('koffi');
-  const libc = koffi.load(null);
+  const libc = await loadLibc();
   const socket = libc.func('int socket(int, int, int)');
   const setOption = libc.func('int setsockopt(int, int, int, const void *, unsigned int)');
   const bind = libc.func('int bind(int, const void *, unsigned int)');
@@ -61,14 +60,14 @@ async function loadCalls(): Promise<Calls> {
   return {
     listen: (address, port) => {
       const fd: number = socket(inet, streamSocket, 0);
-      if (fd < 0) return { fd, errno: koffi.errno() };
+      if (fd < 0) return { fd, errno: libc.errno() };
       const end = socketAddress(address, port);
       const done =
         setOption(fd, socketLevel, reuseAddress, Buffer.from([1, 0, 0, 0]), 4) === 0 &&
         bind(fd, end, end.length) === 0 &&
         listen(fd, backlog) === 0;
       if (done) return { fd, errno: 0 };
-      const errno = koffi.errno();
+      const errno = libc.errno();
       close(fd);
       return { fd: -1, errno };
     },

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
-import { inNetworkNamespace } from '../base/index.ts';
+import { inNetworkNamespace, loadLibc } from '../base/index.ts';
 
 /** A packet that the fence must refuse. */
 export type Canary = {
@@ -49,8 +49,7 @@ type Calls = {
 };
 
 async function loadCalls(): Promise<Calls> {
-  const { default: koffi } = await import('koffi');
-  const libc = koffi.load(null);
+  const libc = await loadLibc();
   const socketOf = libc.func('int socket(int, int, int)');
   const connect = libc.func('int connect(int, const void *, unsigned int)');
   const send = libc.func('int64_t send(int, const void *, size_t, int)');
@@ -61,13 +60,13 @@ async function loadCalls(): Promise<Calls> {
     open: ({ protocol, address }) => {
       const family = address.includes(':') ? inet6 : inet;
       const socket: number = socketOf(family, types[protocol] | nonBlocking | closeOnExec, 0);
-      if (socket < 0) throw new Error(`socket: ${getSystemErrorName(-koffi.errno())}`);
+      if (socket < 0) throw new Error(`socket: ${getSystemErrorName(-libc.errno())}`);
       return socket;
     },
     send: (socket, { protocol, address, port }) => {
       const end = socketAddress(address, port);
-      const errno = connect(socket, end, end.length) === 0 ? 0 : koffi.errno();
-      if (protocol === 'udp') return refused(send(socket, Buffer.from('canary'), 6, 0) < 0 ? koffi.errno() : 0);
+      const errno = connect(socket, end, end.length) === 0 ? 0 : libc.errno();
+      if (protocol === 'udp') return refused(send(socket, Buffer.from('canary'), 6, 0) < 0 ? libc.errno() : 0);
       if (errno !== constants.errno.EINPROGRESS) return refused(errno);
       // The reset came over lo before the call returned.
       const [value, size] = [Buffer.alloc(4), Buffer.from([4, 0, 0, 0])];

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { getSystemErrorName } from 'node:util';
-import type { Mounter } from '../base/index.ts';
+import { loadLibc, type Mounter } from '../base/index.ts';
 import { guestPaths } from '../init/contract.ts';
 
 const recordSize = 64;
@@ -48,8 +48,8 @@ export function endOfWaitStatus(status: number): ProcessEnd {
  * Source: acct(2).
  */
 export async function startAccounting(mounter: Mounter): Promise<void> {
-  const { default: koffi } = await import('koffi');
-  const acct = koffi.load(null).func('int acct(const char *)') as (file: string) => number;
+  const libc = await loadLibc();
+  const acct = libc.func('int acct(const char *)') as (file: string) => number;
   const file = guestPaths.accounting;
   mkdirSync(dirname(file), { mode: 0o700 });
   mounter.mount({
@@ -62,7 +62,7 @@ export async function startAccounting(mounter: Mounter): Promise<void> {
   writeFileSync(file, '');
   if (acct(file) === 0) return;
   process.stderr.write(
-    `tapwarden-supervisor: the kernel keeps no process accounting: ${getSystemErrorName(-koffi.errno())}\n`,
+    `tapwarden-supervisor: the kernel keeps no process accounting: ${getSystemErrorName(-libc.errno())}\n`,
   );
 }
 
