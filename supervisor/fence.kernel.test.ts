@@ -88,7 +88,7 @@ async function packets(): Promise<Readonly<Record<string, number>>> {
 /** Runs `body` with a monitor of the kernel's log, and returns the packets that it told of. */
 async function watched(tag: string, body: () => Promise<void>): Promise<readonly DeniedPacketFact[]> {
   const facts: Fact[] = [];
-  const monitor = new Monitor({ tag, onFact: (fact) => facts.push(fact) });
+  const monitor = await Monitor.open({ tag, onFact: (fact) => facts.push(fact) });
   try {
     await body();
     await monitor.settle();

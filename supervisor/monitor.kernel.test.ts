@@ -33,7 +33,7 @@ const gapsOf = (facts: readonly Fact[]): readonly Fact[] => facts.filter(({ kind
 kernelTest('Monitor tells of each logged packet once, by the time that settle() is done', async (t) => {
   const tag = freshTag();
   const facts: Fact[] = [];
-  const monitor = new Monitor({ tag, onFact: (fact) => facts.push(fact) });
+  const monitor = await Monitor.open({ tag, onFact: (fact) => facts.push(fact) });
   await sendLogged(tag, 300);
   await monitor.settle();
   t.is(packetsOf(facts).length, 300);
@@ -45,7 +45,7 @@ kernelTest('Monitor tells of each logged packet once, by the time that settle() 
 kernelTest('Monitor takes nothing that a program writes to the log, be it a perfect line', async (t) => {
   const tag = freshTag();
   const facts: Fact[] = [];
-  const monitor = new Monitor({ tag, onFact: (fact) => facts.push(fact) });
+  const monitor = await Monitor.open({ tag, onFact: (fact) => facts.push(fact) });
   const line = `${encodeLogPrefix({ tag })}IN= OUT=lo SRC=127.0.0.1 DST=127.0.0.1 LEN=29 TOS=0x00 PREC=0x00 TTL=64 ID=1 DF PROTO=UDP SPT=1 DPT=9 LEN=9 `;
   for (const forged of [line, `<6>${line}`, `<0>${line}`, `6,1,1,-;${line}`])
     await writeFile('/dev/kmsg', `${forged}\n`);
@@ -58,7 +58,7 @@ kernelTest('Monitor takes nothing that a program writes to the log, be it a perf
 kernelTest('Monitor starts another reader when one is killed, and neither misses nor repeats a record', async (t) => {
   const tag = freshTag();
   const facts: Fact[] = [];
-  const monitor = new Monitor({ tag, onFact: (fact) => facts.push(fact) });
+  const monitor = await Monitor.open({ tag, onFact: (fact) => facts.push(fact) });
   await sendLogged(tag, 50);
   await monitor.settle();
   for (let round = 0; round < 3; round += 1) {
@@ -82,7 +82,7 @@ kernelTest('Monitor starts another reader when one is killed, and neither misses
 kernelTest('Monitor tells of the records that the kernel overwrote while the reader stood still', async (t) => {
   const tag = freshTag();
   const facts: Fact[] = [];
-  const monitor = new Monitor({ tag, onFact: (fact) => facts.push(fact) });
+  const monitor = await Monitor.open({ tag, onFact: (fact) => facts.push(fact) });
   await monitor.settle();
   const [pid] = await readers();
   if (pid === undefined) return t.fail('there is no reader');

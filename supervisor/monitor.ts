@@ -1,6 +1,7 @@
+import { closeSync, openSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { type Child, start } from '../base/index.ts';
+import { type Child, loadLibc, start } from '../base/index.ts';
 import type { DeniedPacketFact, Fact } from '../channel/index.ts';
 import { decodeLogPrefix } from '../nft/index.ts';
 import { ForgedLines } from './forged-lines.ts';
@@ -20,6 +21,8 @@ export type MonitorOptions = {
 };
 
 const device = '/dev/kmsg';
+/** SEEK_END: behind the last record. Source: Documentation/ABI/testing/dev-kmsg, lseek(2). */
+const seekEnd = 2;
 const usualStalledMs = 3000;
 const maxPauseMs = 500;
 
@@ -45,10 +48,26 @@ export class Monitor {
   #endedAt: number | undefined;
   #markerCount = 0;
 
-  constructor(options: MonitorOptions) {
+  private constructor(options: MonitorOptions) {
     this.#options = options;
     this.#forged = new ForgedLines(options);
-    this.#startReader();
+  }
+
+  /**
+   * Begins to read, with what is logged from then on: nothing from before can be of this run, and under emulation to read it takes
+   * a while.
+   */
+  static async open(options: MonitorOptions): Promise<Monitor> {
+    const seek = (await loadLibc()).func('int64_t lseek(int, int64_t, int)');
+    const monitor = new Monitor(options);
+    const log = openSync(device, 'r');
+    try {
+      seek(log, 0, seekEnd);
+      monitor.#startReader(log);
+    } finally {
+      closeSync(log);
+    }
+    return monitor;
   }
 
   /**
@@ -91,8 +110,11 @@ export class Monitor {
     await this.#reader?.ended;
   }
 
-  #startReader(): void {
-    const reader = start(['cat', device], { stdio: ['ignore', 'pipe', 'ignore'] });
+  /** Reads from `log` on, or from the oldest record that the kernel has. */
+  #startReader(log?: number): void {
+    const reader = start(['cat', ...(log === undefined ? [device] : [])], {
+      stdio: [log ?? 'ignore', 'pipe', 'ignore'],
+    });
     this.#reader = reader;
     const { stdout } = reader.process;
     if (stdout !== null) createInterface({ input: stdout }).on('line', (line) => this.#readLine(line));

@@ -49,7 +49,6 @@ export class Session {
   readonly #connection: Connection;
   readonly #prepared: Promise<void> | undefined;
   readonly #execs = new Map<number, RunningExec>();
-  #monitor: Monitor | undefined;
   #account: FenceAccount | undefined;
   #origins: PacketOrigins | undefined;
   #watching: Promise<void> | undefined;
@@ -114,17 +113,16 @@ export class Session {
         hint: 'Rebuild the guest image.',
       });
     }
-    if (this.#monitor !== undefined) throw new TapwardenError('STATE_ILLEGAL', { message: 'Configured already' });
+    if (this.#origins !== undefined) throw new TapwardenError('STATE_ILLEGAL', { message: 'Configured already' });
     const policy = parsePolicyModel(message.policy);
     const { tag } = message;
     const origins = new PacketOrigins(tag, (fact) => this.#fact(fact));
     this.#origins = origins;
-    const monitor = new Monitor({
+    const monitor = await Monitor.open({
       tag,
       onOther: (record) => origins.takeRecord(record),
       onFact: (fact) => (fact.kind === 'denied-packet' ? this.#packet(fact) : this.#fact(fact)),
     });
-    this.#monitor = monitor;
     this.#watching = origins.open(message.audit);
     const { fence, account } = await withSameAddresses(async () => await this.#buildFence(message, monitor, origins));
     await awaitLocalAddress(workloadNamespacePath);

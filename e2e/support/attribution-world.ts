@@ -50,7 +50,7 @@ export async function makeAttributionWorld(options: Partial<AttributionOptions> 
   const waiting: Promise<Told>[] = [];
   const told: Told[] = [];
   const opened: { attribution?: Attribution } = {};
-  const monitor = new Monitor({
+  const monitor = await Monitor.open({
     tag,
     onOther: (record) => marker.take(record),
     onFact: (fact) => {

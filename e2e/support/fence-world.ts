@@ -44,7 +44,7 @@ export async function makeFenceWorld(
   let account: FenceAccount | undefined;
   const namespace = `/proc/${scratch.pid}/root${workloadNamespacePath}`;
   const canaries = new Canaries({ namespace, logging: log, settleLog: async () => await monitor.settle() });
-  const monitor: Monitor = new Monitor({
+  const monitor: Monitor = await Monitor.open({
     tag,
     ...(changes.stalledMs === undefined ? {} : { stalledMs: changes.stalledMs }),
     onFact: (fact) => {

@@ -17,7 +17,7 @@ export async function processesOfJail(pid: number): Promise<JailProcesses> {
   return {
     supervisor,
     channel: await childOf(pid, isProgram(/\/unprivileged\/main\.cjs$/)),
-    reader: async () => await childOf(supervisor, (argv) => argv.join(' ') === 'cat /dev/kmsg'),
+    reader: async () => await childOf(supervisor, (argv) => argv[0] === 'cat'),
   };
 }
 

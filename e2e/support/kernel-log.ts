@@ -20,14 +20,16 @@ export async function logPackets(scratch: ScratchNamespace, tag: string, count: 
   await scratch.run(['perl', '-e', script]);
 }
 
-/** The readers of the kernel log that this process started: children named cat, with the device open. */
+/** The readers of the kernel log that this process started: children named cat, of which the first has it as its input. */
 export async function logReaders(): Promise<readonly number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(
     pids.map(async (pid) => {
       const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
       const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-      return status.includes(`\nPPid:\t${process.pid}\n`) && command === 'cat\0/dev/kmsg\0' ? [Number(pid)] : [];
+      return status.includes(`\nPPid:\t${process.pid}\n`) && /^cat\0(?:\/dev\/kmsg\0)?$/.test(command)
+        ? [Number(pid)]
+        : [];
     }),
   );
   return found.flat();
