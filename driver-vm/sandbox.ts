@@ -11,7 +11,7 @@ import { consoleLinesOf } from './console-lines.ts';
 import { defaultPool, type Pool } from './direct/pool.ts';
 import { openUplink } from './direct/uplink.ts';
 import type { EventsFile } from './events-file.ts';
-import { compileFence } from './fence-compiler.ts';
+import { type CompiledRulesets, compileFence } from './fence-compiler.ts';
 import { openGatewaySocket } from './gateway-socket.ts';
 import { type JailOptions, jail } from './jail/jail.ts';
 import { nextState, type State } from './lifecycle.ts';
@@ -262,9 +262,14 @@ export class Sandbox {
   /** Compiles the guest's rulesets while it boots. In a jail there is nothing to gain: nft starts in milliseconds. */
   async #compileFence(): Promise<void> {
     if (this.#carrier.accelerator === undefined) return;
-    const { run, tag, direct } = this.#options;
-    const compiled = await compileFence(run, { tag, direct });
-    this.#theChannel().send({ kind: 'compiled', compiled });
+    const { run, paths, id, tag, direct } = this.#options;
+    let compiled: CompiledRulesets | null = null;
+    try {
+      compiled = await compileFence(run, { tag, direct, folder: sandboxFolder(paths, id) });
+    } finally {
+      // The guest waits for a word, whatever became of it.
+      this.#theChannel().send({ kind: 'compiled', compiled });
+    }
     this.#mark('compiled');
   }
 

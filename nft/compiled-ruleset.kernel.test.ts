@@ -65,7 +65,7 @@ const namespaces = (): number =>
 
 kernelTest('compileRulesets() gives what nft makes of rulesets, and leaves nothing', async (t) => {
   const before = namespaces();
-  const compiled = await compileRulesets(run, rulesets);
+  const compiled = await compileRulesets({ run }, rulesets);
   t.is(namespaces(), before);
   for (const ruleset of rulesets) await applyRuleset(scratch, ruleset);
   const wanted = await listed();
@@ -76,7 +76,7 @@ kernelTest('compileRulesets() gives what nft makes of rulesets, and leaves nothi
 });
 
 kernelTest('loadCompiled() loads nothing that the kernel refuses in part', async (t) => {
-  const [first] = (await compileRulesets(run, rulesets)) as [CompiledRuleset];
+  const [first] = (await compileRulesets({ run }, rulesets)) as [CompiledRuleset];
   const missing = { map: 'marks', cgroups: [{ id: 1n, mark: 1 }], table: table('first') };
   await t.throwsAsync(loadCompiled(socket, first, missing), { code: 'NFT_REJECTED' });
   t.is(await listed(), '');
@@ -85,7 +85,7 @@ kernelTest('loadCompiled() loads nothing that the kernel refuses in part', async
 kernelTest('loadCompiled() gives cgroups their marks, as nft would', async (t) => {
   const cgroups = await makeExecCgroups(2);
   t.teardown(() => cgroups.close());
-  const [, second] = (await compileRulesets(run, rulesets)) as [CompiledRuleset, CompiledRuleset];
+  const [, second] = (await compileRulesets({ run }, rulesets)) as [CompiledRuleset, CompiledRuleset];
   const ids = [1, 2].map((mark) => ({ id: statSync(cgroups.folderOf(mark), { bigint: true }).ino, mark }));
   await loadCompiled(socket, second, { map: 'marks', cgroups: ids, table: table('second') });
   const loaded = await listed();
@@ -99,5 +99,5 @@ kernelTest('compileRulesets() says what nft refused', async (t) => {
   const refusing: Run = async () => {
     throw new TapwardenError('COMMAND_FAILED', { message: stderr, details: { argv: [], status: 1, stderr } });
   };
-  await t.throwsAsync(compileRulesets(refusing, rulesets), { code: 'NFT_REJECTED' });
+  await t.throwsAsync(compileRulesets({ run: refusing }, rulesets), { code: 'NFT_REJECTED' });
 });

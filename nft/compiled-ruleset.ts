@@ -1,9 +1,9 @@
-import { inNetworkNamespace, inScratchNamespace, type Run } from '../base/index.ts';
+import { inNetworkNamespace, inScratchNamespace } from '../base/index.ts';
 import type { Ruleset, TableName } from './model.ts';
 import { encodeMessage, parseMessages } from './netlink-message.ts';
 import { markElementsRequest } from './nfnetlink.ts';
 import { NfnetlinkSocket } from './nfnetlink-socket.ts';
-import { applyRuleset } from './nft.ts';
+import { applyRuleset, type NftTarget } from './nft.ts';
 import { RulesetReader } from './ruleset-reader.ts';
 import { replayOf } from './ruleset-replay.ts';
 
@@ -26,11 +26,14 @@ export type CgroupMarks = {
  *
  * Errors as {@link applyRuleset}, and NAMESPACE_FAILED, NFT_UNREADABLE.
  */
-export async function compileRulesets(run: Run, rulesets: readonly Ruleset[]): Promise<readonly CompiledRuleset[]> {
+export async function compileRulesets(
+  target: Omit<NftTarget, 'enter'>,
+  rulesets: readonly Ruleset[],
+): Promise<readonly CompiledRuleset[]> {
   return await inScratchNamespace(async (namespace) => {
     const enter = ['nsenter', `--net=${namespace}`, '--'];
-    // One after the other: each transaction would make the other wait, and nft start again.
-    for (const ruleset of rulesets) await applyRuleset({ run, enter }, ruleset);
+    // One after the other: a transaction that another one overtakes is made again.
+    for (const ruleset of rulesets) await applyRuleset({ ...target, enter }, ruleset);
     const socket = await inNetworkNamespace(namespace, () => new NfnetlinkSocket());
     try {
       const { parts } = await new RulesetReader(socket).read();

@@ -77,4 +77,6 @@ kernelTest('loadCompiledFence() says when the kernel does not take it', async (t
 
 kernelTest('compileFence() leaves it to the guest where the host cannot', async (t) => {
   t.is(await compileFence(async () => await run(['nft-that-is-not-there']), { tag, direct: [] }), null);
+  const many = Array.from({ length: 450 }, (_, index) => ({ ...direct[0], ports: [index + 1, index + 1] }) as const);
+  t.is(await compileFence(run, { tag, direct: many as readonly DirectDestination[] }), null);
 });

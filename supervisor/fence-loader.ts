@@ -52,8 +52,8 @@ export const logSwitch = '/proc/sys/net/netfilter/nf_log_all_netns';
  * Loads the guest's half of the fence: the table of the guest's own namespace, then the fence of the workload's. Says
  * whether refused packets are logged, counted by destination, and marked with their exec.
  *
- * What the host has compiled is tried first, then the whole ruleset with nft; only when the kernel refuses it is each feature asked for, and the fence made of those
- * that are there. A fence that stands keeps its counts.
+ * What the host has compiled is tried first, then the whole ruleset with nft. Only when the kernel refuses that is each feature
+ * asked for, and the fence made of those that are there. A fence that stands keeps its counts.
  *
  * @throws NFT_MISSING when the image has no nft
  * @throws LOG_UNAVAILABLE when the kernel cannot log and `allowUnlogged` is not set

@@ -192,7 +192,7 @@ export class Session {
     exec.stdin.on('close', () => void this.#send({ kind: 'end', exec: number, stream: 0 }));
     await this.#send({ kind: 'started', exec: number, pid: exec.pid });
     // Short commands are over by then, and what a long one makes is worth compiled code.
-    setTimeout(() => optimizer.work(), optimizerRestMs).unref();
+    if (place.jail === undefined) setTimeout(() => optimizer.work(), optimizerRestMs).unref();
     const outputs = Promise.all([
       this.#pump(number, 1, exec.stdout, running.credits[1]),
       this.#pump(number, 2, exec.stderr, running.credits[2]),
