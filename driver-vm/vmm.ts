@@ -45,7 +45,6 @@ export function qemuArguments(options: VmmOptions): Argv {
     String(options.cpus),
     '-m',
     String(options.memoryMiB),
-    ...(accelerator === 'tcg' ? smallPages(options.memoryMiB) : []),
     '-nodefaults',
     '-no-user-config',
     '-no-reboot',
@@ -140,15 +139,6 @@ for device in $devices; do
 done
 exec "$@"
 `;
-
-/**
- * Memory in a file without a name, which the host gives page by page. Of other memory it gives, and clears, 2 MiB at the first
- * touch, which a guest on the host's own processor is the faster for; an emulated one touches little of each.
- */
-function smallPages(memoryMiB: number): readonly string[] {
-  const backend = `memory-backend-memfd,id=memory,size=${memoryMiB}M,share=on`;
-  return ['-object', backend, '-machine', 'memory-backend=memory'];
-}
 
 function disk(name: string, path: string): readonly string[] {
   return [
