@@ -6,6 +6,7 @@ import { kernelTest } from '../e2e/support/kernel-tier.ts';
 import { makeScratchNamespace, type ScratchNamespace } from '../e2e/support/scratch-namespace.ts';
 import { type CompiledRuleset, compileRulesets, loadCompiled } from './compiled-ruleset.ts';
 import { applyRuleset, type Ruleset } from './index.ts';
+import { cgroupMark } from './nfnetlink.ts';
 import { NfnetlinkSocket } from './nfnetlink-socket.ts';
 
 let scratch: ScratchNamespace;
@@ -77,7 +78,7 @@ kernelTest('compileRulesets() gives what nft makes of rulesets, and leaves nothi
 
 kernelTest('loadCompiled() loads nothing that the kernel refuses in part', async (t) => {
   const [first] = (await compileRulesets({ run }, rulesets)) as [CompiledRuleset];
-  const missing = { map: 'marks', cgroups: [{ id: 1n, mark: 1 }], table: table('first') };
+  const missing = { set: 'marks', elements: [cgroupMark(1n, 1)], table: table('first') };
   await t.throwsAsync(loadCompiled(socket, first, missing), { code: 'NFT_REJECTED' });
   t.is(await listed(), '');
 });
@@ -86,8 +87,8 @@ kernelTest('loadCompiled() gives cgroups their marks, as nft would', async (t) =
   const cgroups = await makeExecCgroups(2);
   t.teardown(() => cgroups.close());
   const [, second] = (await compileRulesets({ run }, rulesets)) as [CompiledRuleset, CompiledRuleset];
-  const ids = [1, 2].map((mark) => ({ id: statSync(cgroups.folderOf(mark), { bigint: true }).ino, mark }));
-  await loadCompiled(socket, second, { map: 'marks', cgroups: ids, table: table('second') });
+  const elements = [1, 2].map((mark) => cgroupMark(statSync(cgroups.folderOf(mark), { bigint: true }).ino, mark));
+  await loadCompiled(socket, second, { set: 'marks', elements, table: table('second') });
   const loaded = await listed();
   for (const { cgroup, mark } of cgroups.marks.cgroups) {
     t.true(loaded.includes(`"${cgroup}" : 0x${mark.toString(16).padStart(8, '0')}`), loaded);

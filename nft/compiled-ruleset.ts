@@ -1,7 +1,7 @@
 import { inNetworkNamespace, inScratchNamespace } from '../base/index.ts';
 import type { Ruleset, TableName } from './model.ts';
 import { encodeMessage, parseMessages } from './netlink-message.ts';
-import { markElementsRequest } from './nfnetlink.ts';
+import { newElementsRequest, type SetElement } from './nfnetlink.ts';
 import { NfnetlinkSocket } from './nfnetlink-socket.ts';
 import { applyRuleset, type NftTarget } from './nft.ts';
 import { RulesetReader } from './ruleset-reader.ts';
@@ -13,12 +13,8 @@ import { replayOf } from './ruleset-replay.ts';
  */
 export type CompiledRuleset = Buffer;
 
-/** Elements of a map from cgroups to marks. */
-export type CgroupMarks = {
-  readonly map: string;
-  /** `id` is the number of the cgroup's folder, by which the kernel knows it. */
-  readonly cgroups: readonly { readonly id: bigint; readonly mark: number }[];
-};
+/** Elements that belong to a compiled ruleset, and mean something on one machine alone. */
+export type OwnElements = { readonly table: TableName; readonly set: string; readonly elements: readonly SetElement[] };
 
 /**
  * Compiles rulesets of different names: nft loads them into a namespace that nobody uses, and what the kernel makes of them is
@@ -51,7 +47,7 @@ export async function compileRulesets(
 }
 
 /**
- * Loads a compiled ruleset, and the marks of cgroups that belong to it, as one transaction. Its table must not stand yet.
+ * Loads a compiled ruleset, and elements that belong to it, as one transaction. Its table must not stand yet.
  *
  * @throws NFT_REJECTED when the kernel refuses it: nothing of it is loaded
  * @throws NOT_ROOT when the process lacks the right to
@@ -59,8 +55,9 @@ export async function compileRulesets(
 export async function loadCompiled(
   socket: NfnetlinkSocket,
   compiled: CompiledRuleset,
-  marks?: CgroupMarks & { readonly table: TableName },
+  own?: OwnElements,
 ): Promise<void> {
-  const elements = marks === undefined ? [] : [markElementsRequest(marks.table, marks.map, marks.cgroups)];
+  const elements =
+    own === undefined || own.elements.length === 0 ? [] : [newElementsRequest(own.table, own.set, own.elements)];
   await socket.transact([...parseMessages(compiled), ...elements]);
 }

@@ -95,31 +95,39 @@ export function elementsRequest({ family, name }: TableName, set: string): Nfnet
   };
 }
 
-/** Adds cgroups, each by the number of its folder, and their marks to a map. Both are in the machine's byte order. */
-export function markElementsRequest(
+/** An element of a set or map, as the kernel has it: numbers of the machine in its byte order, those of a packet in the network's. */
+export type SetElement = { readonly key: Buffer; readonly data?: Buffer };
+
+/** Adds elements to a set or map. One that is there is an error only where its data is another. */
+export function newElementsRequest(
   { family, name }: TableName,
-  map: string,
-  cgroups: readonly { readonly id: bigint; readonly mark: number }[],
+  set: string,
+  elements: readonly SetElement[],
 ): NfnetlinkRequest {
-  const elements = cgroups.map(({ id, mark }) => {
-    const [key, data] = [Buffer.alloc(8), Buffer.alloc(4)];
-    key.writeBigUInt64LE(id);
-    data.writeUInt32LE(mark);
-    return encodeAttribute(listElement, [
+  const encoded = elements.map(({ key, data }) =>
+    encodeAttribute(listElement, [
       encodeAttribute(elementAttributes.key, [encodeAttribute(dataValue, key)]),
-      encodeAttribute(elementAttributes.data, [encodeAttribute(dataValue, data)]),
-    ]);
-  });
+      ...(data === undefined ? [] : [encodeAttribute(elementAttributes.data, [encodeAttribute(dataValue, data)])]),
+    ]),
+  );
   return {
     type: nftMessages.newElements,
     flags: netlinkFlags.request | netlinkFlags.create,
     payload: Buffer.concat([
       generic(family),
       encodeText(listAttributes.table, name),
-      encodeText(listAttributes.set, map),
-      encodeAttribute(listAttributes.elements, elements),
+      encodeText(listAttributes.set, set),
+      encodeAttribute(listAttributes.elements, encoded),
     ]),
   };
+}
+
+/** The element of a map of type `cgroupsv2 : mark`; `cgroup` is the number of the cgroup's folder. */
+export function cgroupMark(cgroup: bigint, mark: number): SetElement {
+  const [key, data] = [Buffer.alloc(8), Buffer.alloc(4)];
+  key.writeBigUInt64LE(cgroup);
+  data.writeUInt32LE(mark);
+  return { key, data };
 }
 
 /** Asks for the number of the ruleset's generation. */

@@ -224,7 +224,10 @@ export function countElements(payload: Buffer): number {
 }
 
 /** Reads an answer to {@link partElementsRequest}: a part for each element, with its key, data, flags and comment. */
-export function parseElements({ family, table, name }: SetHead, payload: Buffer): readonly RulesetPart[] {
+export function parseElements(
+  { family, table, name }: Pick<SetHead, 'family' | 'table' | 'name'>,
+  payload: Buffer,
+): readonly RulesetPart[] {
   const parts: RulesetPart[] = [];
   eachAttribute(payload, genericBytes, payload.length, (type, from, to) => {
     if (type !== elementList.elements) return;

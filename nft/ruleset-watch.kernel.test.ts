@@ -37,6 +37,8 @@ table inet tw_watched {
 }
 `;
 
+const watchedTable = { family: 'inet', name: 'tw_watched' } as const;
+
 const nft = async (text: string): Promise<void> => {
   await scratch.run(['nft', '-f', '/dev/stdin'], { input: text });
 };
@@ -159,7 +161,7 @@ kernelTest('RulesetWatch: packets, elements that come and go, and the same rules
 
 kernelTest('RulesetWatch: an element that we add ourselves is no change, and is missed when it is gone', async (t) => {
   const { watch, changes } = await watching(t);
-  await watch.adding('sticky', async () => await nft('add element inet tw_watched sticky { 192.0.2.7 }'));
+  await watch.add(watchedTable, 'sticky', [{ key: Buffer.from([192, 0, 2, 7]) }]);
   await watch.settle();
   t.deepEqual(changes, []);
   await nft('delete element inet tw_watched sticky { 192.0.2.7 }');
@@ -169,11 +171,15 @@ kernelTest('RulesetWatch: an element that we add ourselves is no change, and is 
 
 kernelTest('RulesetWatch: an element that somebody else adds beside ours is told of', async (t) => {
   const { watch, changes } = await watching(t);
-  await watch.adding('sticky', async () => {
-    await nft('add element inet tw_watched sticky { 192.0.2.7 }\nadd element inet tw_watched marks { 192.0.2.7 : 7 }');
-  });
+  const adding = watch.add(watchedTable, 'sticky', [{ key: Buffer.from([192, 0, 2, 7]) }]);
+  await nft('add element inet tw_watched sticky { 192.0.2.8 }\nadd element inet tw_watched marks { 192.0.2.7 : 7 }');
+  await adding;
   await until(() => changes.length > 0);
-  t.is(changes[0]?.difference[0], '+ element inet tw_watched marks 0xc0000207');
+  const told = changes.flatMap(({ difference }) => difference);
+  for (const line of ['+ element inet tw_watched sticky 0xc0000208', '+ element inet tw_watched marks 0xc0000207']) {
+    t.true(told.includes(line), told.join('; '));
+  }
+  t.true((await listed()).includes('192.0.2.7'));
 });
 
 kernelTest('RulesetWatch: a ruleset that is changed again and again is put right a few times a second', async (t) => {

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isTapwardenError, messageOf } from '../base/index.ts';
 import { type NetlinkSocket, netlinkProtocols, openNetlinkSocket } from '../base/netlink-socket.ts';
+import type { TableName } from './model.ts';
 import { parseMessages } from './netlink-message.ts';
-import { type NfnetlinkRequest, nftMessages } from './nfnetlink.ts';
+import { type NfnetlinkRequest, newElementsRequest, nftMessages, type SetElement } from './nfnetlink.ts';
 import type { NfnetlinkSocket } from './nfnetlink-socket.ts';
 import { type Difference, differencesOf, differenceText } from './ruleset-difference.ts';
-import type { RulesetPart } from './ruleset-dump.ts';
+import { parseElements, type RulesetPart } from './ruleset-dump.ts';
 import { RulesetReader, type RulesetReading, type RulesetSnapshot } from './ruleset-reader.ts';
 import { prepareReplay, rebuildOf, removalsOf, replayOf } from './ruleset-replay.ts';
 
@@ -155,12 +156,13 @@ export class RulesetWatch {
   }
 
   /**
-   * Makes a change that is ours: the elements that `body` adds to the sets of that name are part of what should stand from
-   * then on. Nothing is looked at meanwhile.
+   * Adds elements to a set: they are part of what should stand from then on, and no other that somebody adds meanwhile.
+   *
+   * @throws NFT_REJECTED when the kernel does not take them
    */
-  async adding(set: string, body: () => Promise<void>): Promise<void> {
+  async add(table: TableName, set: string, elements: readonly SetElement[]): Promise<void> {
     while (this.#busy !== undefined) await this.#busy;
-    const change = this.#add(set, body);
+    const change = this.#add(newElementsRequest(table, set, elements), { table: table.name, name: set });
     this.#begin(change.catch(() => undefined));
     await change;
   }
@@ -172,14 +174,13 @@ export class RulesetWatch {
     this.#options.socket.close();
   }
 
-  async #add(set: string, body: () => Promise<void>): Promise<void> {
-    await body();
+  async #add(request: NfnetlinkRequest, set: Pick<RulesetPart, 'table' | 'name'>): Promise<void> {
+    await this.#options.socket.transact([request]);
     this.#begun();
-    const { parts } = await this.#reader.read();
-    const added = differencesOf(this.#kept, parts).filter(
-      ({ sign, part }) => sign === '+' && part.kind === 'element' && part.name === set,
-    );
-    this.#keep([...this.#kept, ...added.map(({ part }) => part)]);
+    const added = parseElements({ ...set, family: request.payload.readUInt8(0) }, request.payload);
+    const isKept = ({ content }: RulesetPart): boolean =>
+      this.#kept.some((part) => part.kind === 'element' && part.name === set.name && part.content === content);
+    this.#keep([...this.#kept, ...added.filter((part) => !isKept(part))]);
   }
 
   #keep(parts: readonly RulesetPart[]): void {

@@ -1,10 +1,9 @@
-import { statSync } from 'node:fs';
 import { inNetworkNamespace, isTapwardenError } from '../base/index.ts';
 import { type CompiledRuleset, loadCompiled } from '../nft/compiled-ruleset.ts';
 import { NfnetlinkSocket } from '../nft/nfnetlink-socket.ts';
+import { markElement } from './exec-marks.ts';
 import { type ExecMarks, execsMap } from './fence.ts';
 import { fenceTable } from './fence-table.ts';
-import { cgroupMount } from './place.ts';
 
 /** Both halves of the guest's fence as the host compiled them: the whole of it, but for the marks of execs. */
 export type CompiledFence = { readonly guest: CompiledRuleset; readonly fence: CompiledRuleset };
@@ -22,16 +21,13 @@ export async function loadCompiledFence(
   { cgroups }: ExecMarks,
   namespaces: { readonly workload: string; readonly own?: string },
 ): Promise<boolean> {
-  const marks = cgroups.map(({ cgroup, mark }) => {
-    // The number of its folder is what the kernel knows a cgroup by. Source: fs/kernfs, kernfs_id().
-    return { id: statSync(`${cgroupMount}/${cgroup}`, { bigint: true }).ino, mark };
-  });
+  const elements = cgroups.map(markElement);
   const socketIn = async (path: string) => await inNetworkNamespace(path, () => new NfnetlinkSocket());
   const own = await socketIn(namespaces.own ?? '/proc/self/ns/net');
   const inside = await socketIn(namespaces.workload);
   try {
     await loadCompiled(own, guest);
-    await loadCompiled(inside, fence, { table: fenceTable, map: execsMap, cgroups: marks });
+    await loadCompiled(inside, fence, { table: fenceTable, set: execsMap, elements });
     return true;
   } catch (error) {
     if (isTapwardenError(error, 'NFT_REJECTED')) return false;

@@ -1,31 +1,26 @@
-import type { Run } from '../base/index.ts';
-import { addElements } from '../nft/index.ts';
-import { type ExecMarks, execsMap } from './fence.ts';
-import { inWorkloadNamespace } from './fence-loader.ts';
-import { fenceTable } from './fence-table.ts';
+import { statSync } from 'node:fs';
+import { cgroupMark, type SetElement } from '../nft/nfnetlink.ts';
+import type { ExecMarks } from './fence.ts';
 import { cgroupMount } from './place.ts';
 import { execCgroup, premadeExecs } from './workload-layout.ts';
+
+/** The cgroup of an exec, which is there, and its mark. */
+export type ExecMark = ExecMarks['cgroups'][number];
 
 /** The marks of the execs: the root of cgroup v2 is where nft looks, and the mark is the exec's number. */
 export const guestExecMarks: ExecMarks = {
   level: pathOf(1).split('/').length,
-  cgroups: premadeExecs.map(markOf),
+  cgroups: premadeExecs.map(execMark),
 };
 
 /** The mark of an exec. */
-function markOf(exec: number): ExecMarks['cgroups'][number] {
+export function execMark(exec: number): ExecMark {
   return { cgroup: pathOf(exec), mark: exec };
 }
 
-/**
- * Gives a later exec its mark. Its cgroup is there already, and nothing runs in it yet.
- *
- * @throws NFT_NOT_FOUND, NFT_REJECTED when the fence does not take it: its packets are then counted with no exec
- */
-export async function markExec(run: Run, exec: number): Promise<void> {
-  await addElements({ run, enter: inWorkloadNamespace }, fenceTable, [
-    { set: execsMap, elements: [`"${pathOf(exec)}" : ${exec}`] },
-  ]);
+/** The element of the fence's map that gives an exec its mark, as nft makes it: the number of its folder is that of a cgroup. */
+export function markElement({ cgroup, mark }: ExecMark): SetElement {
+  return cgroupMark(statSync(`${cgroupMount}/${cgroup}`, { bigint: true }).ino, mark);
 }
 
 function pathOf(exec: number): string {

@@ -77,7 +77,7 @@ export async function loadFence(run: Run, options: FenceOptions): Promise<Loaded
 
 /** What the host compiled, where the kernel takes it: it logs, counts and marks. */
 async function loadOfHost({ compiled, execs }: FenceOptions): Promise<LoadedFence | undefined> {
-  // An image without nft is none: what comes later, as the marks of further execs, needs it, and that is to be said now.
+  // An image without nft is none: what comes later, as new sets to count in, needs it, and that is to be said now.
   if (compiled === undefined || compiled === null || !existsSync(guestPaths.nft) || !(await isLogOn()))
     return undefined;
   const { loadCompiledFence } = await import('./compiled-fence.ts');

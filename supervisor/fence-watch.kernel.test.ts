@@ -147,8 +147,7 @@ kernelTest('FenceWatch: the mark of a later exec is no change, and is put back w
   const { facts, watch, nft, listed } = await watched(t);
   const [last] = cgroups.marks.cgroups.slice(-1);
   if (last === undefined) return t.fail('there is no third exec');
-  const element = `"${last.cgroup}" : ${last.mark}`;
-  await watch.addExec(async () => await nft(`add element ${name} execs { ${element} }`));
+  await watch.addExec(last);
   await watch.settle();
   t.deepEqual(facts, []);
   const before = await listed();

@@ -4,6 +4,7 @@ import type { Fact } from '../channel/index.ts';
 import { NfnetlinkSocket } from '../nft/nfnetlink-socket.ts';
 import type { RulesetPart } from '../nft/ruleset-dump.ts';
 import { type RulesetChange, RulesetChanges, RulesetWatch } from '../nft/ruleset-watch.ts';
+import { type ExecMark, markElement } from './exec-marks.ts';
 import { accountSetNames, execsMap, type Generation } from './fence.ts';
 import { logSwitch } from './fence-loader.ts';
 import { fenceTable } from './fence-table.ts';
@@ -74,9 +75,13 @@ export class FenceWatch {
     return watch;
   }
 
-  /** Takes the mark of a later exec, which `add` puts into the fence, for a part of what should stand. */
-  async addExec(add: () => Promise<void>): Promise<void> {
-    await this.#watches[0]?.adding(execsMap, add);
+  /**
+   * Gives a later exec its mark, which is a part of what should stand from then on.
+   *
+   * @throws NFT_REJECTED when the kernel does not take it: its packets are then counted with no exec
+   */
+  async addExec(exec: ExecMark): Promise<void> {
+    await this.#watches[0]?.add(fenceTable, execsMap, [markElement(exec)]);
   }
 
   /** Waits until every change up to now is told of. */

@@ -20,7 +20,7 @@ import { Canaries } from './canaries.ts';
 import { CanaryRounds } from './canary-rounds.ts';
 import type { CompiledFence } from './compiled-fence.ts';
 import { type Exec, startExec } from './exec.ts';
-import { guestExecMarks, markExec } from './exec-marks.ts';
+import { execMark, guestExecMarks } from './exec-marks.ts';
 import { FenceAccount } from './fence-account.ts';
 import { loadFence, workloadNamespacePath } from './fence-loader.ts';
 import type { FenceWatch, FenceWatchOptions } from './fence-watch.ts';
@@ -214,11 +214,9 @@ export class Session {
     if (premadeExecs.includes(number)) return;
     await mkdir(execCgroup(number), { recursive: true });
     const watch = await this.#watch;
-    await watch
-      ?.addExec(async () => await markExec(run, number))
-      .catch((error: unknown) => {
-        process.stderr.write(`tapwarden-supervisor: exec ${number} has no mark: ${messageOf(error)}\n`);
-      });
+    await watch?.addExec(execMark(number)).catch((error: unknown) => {
+      process.stderr.write(`tapwarden-supervisor: exec ${number} has no mark: ${messageOf(error)}\n`);
+    });
   }
 
   /** Sends what the command writes, as fast as the host takes it. */
