@@ -41,12 +41,12 @@ const fallbackTscKhz = 1_000_000;
 export async function prepareMachine(options: MachineOptions): Promise<Machine> {
   const { stateDir, run, onProgress } = options;
   // Before anything is built for it.
-  await readVmmVersion(run);
+  const vmmVersion = await readVmmVersion(run);
   // The caller's own image first: a name that is wrong is said at once.
   const workload = await ensureWorkloadImage({ stateDir, name: options.image ?? 'default', run, onProgress });
   const guest = await findGuest(options);
   const tscKhz = parseTscKhz(await readFile('/proc/cpuinfo', 'utf8')) ?? fallbackTscKhz;
-  const accelerator = await chooseAccelerator({ stateDir, guest, tscKhz, onProgress });
+  const accelerator = await chooseAccelerator({ stateDir, guest, tscKhz, vmmVersion, onProgress });
   return { guest, workload, accelerator, tscKhz };
 }
 
