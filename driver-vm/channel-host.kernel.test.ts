@@ -208,26 +208,17 @@ kernelTest('startChannelHost() carries a run by the book: messages, streams, eve
   t.deepEqual(channelProcesses(), []);
 });
 
-kernelTest(
-  'channel process: tells a guest of its run once its rulesets are compiled, and each guest anew',
-  async (t) => {
-    await begin({ compiled: false });
-    const first = await attach();
-    await first.connection.send(hello);
-    await learn({ kind: 'next', kinds: ['hello'] });
-    t.deepEqual(first.messages, []);
-    const compiled = { guest: 'AAAA', fence: 'AQID' };
-    await learn({ kind: 'send', message: { kind: 'compiled', compiled } });
-    await until(() => first.messages.length > 0);
-    t.like(first.messages[0], { kind: 'configure', compiled });
-    await learn({ kind: 'send', message: { kind: 'reset' } });
-    await learn({ kind: 'next', kinds: ['console'] });
-    const second = await attach();
-    await second.connection.send(hello);
-    await until(() => second.messages.length > 0);
-    t.like(second.messages[0], { kind: 'configure', compiled });
-  },
-);
+kernelTest('channel process: tells a guest of its run once its rulesets are compiled', async (t) => {
+  await begin({ compiled: false });
+  const { connection, messages } = await attach();
+  await connection.send(hello);
+  await learn({ kind: 'next', kinds: ['hello'] });
+  t.deepEqual(messages, []);
+  const compiled = { guest: 'AAAA', fence: 'AQID' };
+  await learn({ kind: 'send', message: { kind: 'compiled', compiled } });
+  await until(() => messages.length > 0);
+  t.like(messages[0], { kind: 'configure', compiled });
+});
 
 kernelTest(
   'channel process: serves the gateway on the socket that it is handed, and records what it refuses',

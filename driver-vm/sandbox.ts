@@ -11,14 +11,14 @@ import { consoleLinesOf } from './console-lines.ts';
 import { defaultPool, type Pool } from './direct/pool.ts';
 import { openUplink } from './direct/uplink.ts';
 import type { EventsFile } from './events-file.ts';
-import { type CompiledRulesets, compileFence } from './fence-compiler.ts';
+import { compileFence, type GuestRulesets } from './fence-compiler.ts';
 import { openGatewaySocket } from './gateway-socket.ts';
 import { type JailOptions, jail } from './jail/jail.ts';
 import { nextState, type State } from './lifecycle.ts';
 import type { Paths } from './paths.ts';
 import { endProcessesOf } from './processes.ts';
 import { claimSandbox, releaseSandbox, sandboxFolder, usersOf } from './sandbox-record.ts';
-import type { ExecRequest, RunSummary } from './shared/ipc.ts';
+import type { CompiledRulesets, ExecRequest, RunSummary } from './shared/ipc.ts';
 import type { Slot } from './slot.ts';
 import { type VirtualMachineOptions, virtualMachine } from './virtual-machine.ts';
 
@@ -37,6 +37,8 @@ type CommonOptions = {
   readonly context: EventContext;
   /** The run's secret in the log prefix. */
   readonly tag: string;
+  /** What the guest loads, for the host to compile, which spares the guest the start of nft. @default the guest makes them */
+  readonly rulesets?: GuestRulesets;
   /** The sandbox's from then on, which closes it. */
   readonly events: EventsFile;
   /** @default 'interval' */
@@ -262,10 +264,10 @@ export class Sandbox {
   /** Compiles the guest's rulesets while it boots. In a jail there is nothing to gain: nft starts in milliseconds. */
   async #compileFence(): Promise<void> {
     if (this.#carrier.accelerator === undefined) return;
-    const { run, paths, id, tag, direct } = this.#options;
+    const { run, paths, id, rulesets } = this.#options;
     let compiled: CompiledRulesets | null = null;
     try {
-      compiled = await compileFence(run, { tag, direct, folder: sandboxFolder(paths, id) });
+      if (rulesets !== undefined) compiled = await compileFence(run, rulesets, sandboxFolder(paths, id));
     } finally {
       // The guest waits for a word, whatever became of it.
       this.#theChannel().send({ kind: 'compiled', compiled });

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { isTapwardenError, messageOf, run as runProgram, sanitizeText, TapwardenError } from '../../base/index.ts';
 import { directDestinations, openEventsFile, poolOf, type RunSummary, Sandbox } from '../../driver-vm/index.ts';
 import { makeLogTag } from '../../nft/index.ts';
+import { fenceRulesets } from '../../supervisor/index.ts';
 import type { Command, Context } from '../context.ts';
 import { ownFailure } from '../context.ts';
 import { loadPolicy } from '../policy-file.ts';
@@ -102,6 +103,7 @@ async function runToEnd(
   try {
     const events = await openEventsFile(options.eventsFile, options.rotation);
     if (events.torn !== undefined) progress.say(`a torn last line of the event log was moved to ${events.torn}`);
+    const tag = makeLogTag(randomBytes(16));
     const sandbox = await Sandbox.create({
       id: options.id,
       paths: context.paths,
@@ -111,7 +113,8 @@ async function runToEnd(
       direct,
       pool,
       context: eventContext(options, policy, image),
-      tag: makeLogTag(randomBytes(16)),
+      tag,
+      rulesets: fenceRulesets(tag, direct),
       events,
       fsync: options.fsync,
       allowUnlogged: options.allowUnlogged,

@@ -13,7 +13,6 @@ import {
 import type { DirectDestination } from '../../nft/index.ts';
 import type { EventContext, FsyncPolicy, Rotation } from '../../ocsf/index.ts';
 import type { Policy } from '../../policy/index.ts';
-import type { CompiledRulesets } from '../fence-compiler.ts';
 
 /** What the channel process is told once. */
 export type ChannelConfig = {
@@ -44,6 +43,9 @@ export type ChannelConfig = {
   /** Whether the guest may use its kernel's audit system. */
   readonly audit: boolean;
 };
+
+/** The guest's rulesets as they go over the channel: see `configure` in channel/messages.ts. */
+export type CompiledRulesets = { readonly guest: string; readonly fence: string };
 
 /** What to run in the guest. */
 export type ExecRequest = {

@@ -1,15 +1,16 @@
 import test from 'ava';
 import { run } from '../base/index.ts';
-import { compileFence } from '../driver-vm/fence-compiler.ts';
 import { makeExecCgroups } from '../e2e/support/exec-cgroups.ts';
 import { kernelTest } from '../e2e/support/kernel-tier.ts';
 import { makeScratchNamespace, type ScratchNamespace } from '../e2e/support/scratch-namespace.ts';
 import { applyRuleset, type DirectDestination } from '../nft/index.ts';
-import { type CompiledFence, loadCompiledFence } from './compiled-fence.ts';
-import { fenceRuleset } from './fence.ts';
-import { inWorkloadNamespace } from './fence-loader.ts';
-import { guestRuleset } from './guest-table.ts';
-import { namespaceSetup } from './workload-namespace.ts';
+import { type CompiledFence, loadCompiledFence } from '../supervisor/compiled-fence.ts';
+import { fenceRuleset } from '../supervisor/fence.ts';
+import { inWorkloadNamespace } from '../supervisor/fence-loader.ts';
+import { fenceRulesets } from '../supervisor/fence-rulesets.ts';
+import { guestRuleset } from '../supervisor/guest-table.ts';
+import { namespaceSetup } from '../supervisor/workload-namespace.ts';
+import { compileFence } from './fence-compiler.ts';
 
 const tag = 'compiled22compiled';
 const direct: readonly DirectDestination[] = [
@@ -34,7 +35,7 @@ const listed = async (): Promise<readonly string[]> => {
   return [(await scratch.run(list)).stdout, (await scratch.run([...inWorkloadNamespace, ...list])).stdout];
 };
 async function compiled(rules: readonly DirectDestination[]): Promise<CompiledFence> {
-  const text = await compileFence(run, { tag, direct: rules });
+  const text = await compileFence(run, fenceRulesets(tag, rules));
   if (text === null) throw new Error('This host compiles no fence');
   return { guest: Buffer.from(text.guest, 'base64'), fence: Buffer.from(text.fence, 'base64') };
 }
@@ -76,7 +77,7 @@ kernelTest('loadCompiledFence() says when the kernel does not take it', async (t
 });
 
 kernelTest('compileFence() leaves it to the guest where the host cannot', async (t) => {
-  t.is(await compileFence(async () => await run(['nft-that-is-not-there']), { tag, direct: [] }), null);
+  t.is(await compileFence(async () => await run(['nft-that-is-not-there']), fenceRulesets(tag, [])), null);
   const many = Array.from({ length: 450 }, (_, index) => ({ ...direct[0], ports: [index + 1, index + 1] }) as const);
-  t.is(await compileFence(run, { tag, direct: many as readonly DirectDestination[] }), null);
+  t.is(await compileFence(run, fenceRulesets(tag, many as readonly DirectDestination[])), null);
 });
