@@ -85,9 +85,12 @@ async function packets(): Promise<Readonly<Record<string, number>>> {
   return Object.fromEntries([...counters].map(([name, count]) => [name, count.packets]));
 }
 
-/** Runs `body` with a monitor of the kernel's log, and returns the packets that it told of. */
-async function watched(tag: string, body: () => Promise<void>): Promise<readonly DeniedPacketFact[]> {
-  const facts: Fact[] = [];
+/** Runs `body` with a monitor of the kernel's log, and returns the packets that it told of; `facts` gets all that it told of. */
+async function watched(
+  tag: string,
+  body: () => Promise<void>,
+  facts: Fact[] = [],
+): Promise<readonly DeniedPacketFact[]> {
   const monitor = await Monitor.open({ tag, onFact: (fact) => facts.push(fact) });
   try {
     await body();
@@ -224,7 +227,8 @@ kernelTest(
       console.log(JSON.stringify({ codes: [...new Set(codes)], ms: Date.now() - begun })));`;
     const flood = `use Socket; socket($s, AF_INET, SOCK_DGRAM, 0) or die; my $to = pack_sockaddr_in(9, inet_aton('198.51.100.9'));
     send($s, 'x', 0, $to) for 1 .. 5000;`;
-    const facts = await watched(tag, async () => {
+    const told: Fact[] = [];
+    const flooded = async () => {
       const { stdout } = await inWorkload([process.execPath, '-e', connects]);
       const { codes, ms } = JSON.parse(stdout) as { codes: readonly string[]; ms: number };
       t.deepEqual(codes, ['ECONNREFUSED']);
@@ -233,11 +237,16 @@ kernelTest(
       await inWorkload(['perl', '-e', flood]);
       // A flood on one target does not hide another.
       await attempt('udp', '198.51.100.10', 9);
-    });
+    };
+    const facts = await watched(tag, flooded, told);
     const counts = await packets();
     t.like(counts, { denied: 5201, denied_tcp: 200, denied_udp: 5001, denied_other: 0 });
     t.is((counts['logged'] ?? 0) + (counts['unlogged'] ?? 0), 5201);
-    t.is(facts.length, counts['logged'] ?? -1);
+    // The log of a host is small, and its reader may fall behind on a busy one: what is missing then shows.
+    const missing = told.reduce((sum, fact) => sum + (fact.kind === 'gap' ? fact.missing : 0), 0);
+    if (missing === 0) t.is(facts.length, counts['logged'] ?? -1);
+    else
+      t.true(facts.length + missing >= (counts['logged'] ?? 0), `${facts.length} lines and ${missing} missing records`);
     t.true((counts['unlogged'] ?? 0) > 2000, 'the flood met its limit');
     t.is(facts.at(-1)?.destination, '198.51.100.10');
   },
