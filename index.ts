@@ -6,3 +6,4 @@ export { type ErrorCode, errorCodes, isTapwardenError, run, TapwardenError } fro
 export * from './driver-vm/index.ts';
 export type { GuestImage, WorkloadImage } from './init/index.ts';
 export { makeLogTag } from './nft/index.ts';
+export { fenceRulesets } from './supervisor/index.ts';

@@ -3,15 +3,16 @@ import { guestExecMarks } from './exec-marks.ts';
 import { fenceRuleset } from './fence.ts';
 import { guestRuleset } from './guest-table.ts';
 
-/** Both halves of a guest's fence: the table of its own network namespace, and that of the workload's. */
-export type FenceRulesets = { readonly guest: Ruleset; readonly fence: Ruleset };
-
 /**
- * The rulesets that a guest loads, for its host to compile: whole, but for the marks of execs, whose cgroups are of the guest alone.
+ * The rulesets that a guest loads, for its host to compile: that of its own network namespace, and that of the workload's. They are
+ * whole, but for the marks of execs, whose cgroups are of the guest alone.
  *
  * @param tag the run's secret in the log prefix
  */
-export function fenceRulesets(tag: string, direct: readonly DirectDestination[]): FenceRulesets {
+export function fenceRulesets(
+  tag: string,
+  direct: readonly DirectDestination[],
+): { readonly guest: Ruleset; readonly fence: Ruleset } {
   const execs = { level: guestExecMarks.level, cgroups: [] };
   return {
     guest: guestRuleset(direct),
