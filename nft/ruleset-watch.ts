@@ -179,7 +179,10 @@ export class RulesetWatch {
     this.#begun();
     const added = parseElements({ ...set, family: request.payload.readUInt8(0) }, request.payload);
     const isKept = ({ content }: RulesetPart): boolean =>
-      this.#kept.some((part) => part.kind === 'element' && part.name === set.name && part.content === content);
+      this.#kept.some(
+        ({ kind, table, name, content: kept }) =>
+          kind === 'element' && table === set.table && name === set.name && kept === content,
+      );
     this.#keep([...this.#kept, ...added.filter((part) => !isKept(part))]);
   }
 

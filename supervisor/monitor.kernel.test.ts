@@ -104,3 +104,10 @@ kernelTest('Monitor tells of the records that the kernel overwrote while the rea
   // Other lines of the machine may be among the missing.
   t.true(seen + missing >= 32_000, `${seen} seen, ${missing} missing`);
 });
+
+kernelTest('Monitor of a log that is not there says that it cannot be settled', async (t) => {
+  const monitor = await Monitor.open({ tag: freshTag(), onFact: () => undefined, device: '/dev/no-such-log' });
+  t.false(await monitor.settle());
+  await monitor.stop();
+  t.deepEqual(await readers(), []);
+});

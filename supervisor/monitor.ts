@@ -18,9 +18,11 @@ export type MonitorOptions = {
   readonly onOther?: (record: KernelLogRecord) => void;
   /** A reader that reads nothing for so long, while a marker is to come, is ended, and another one starts. @default 3000 */
   readonly stalledMs?: number;
+  /** @default `/dev/kmsg` */
+  readonly device?: string;
 };
 
-const device = '/dev/kmsg';
+const kernelLog = '/dev/kmsg';
 /** SEEK_END: behind the last record. Source: Documentation/ABI/testing/dev-kmsg, lseek(2). */
 const seekEnd = 2;
 const usualStalledMs = 3000;
@@ -60,12 +62,17 @@ export class Monitor {
   static async open(options: MonitorOptions): Promise<Monitor> {
     const seek = (await loadLibc()).func('int64_t lseek(int, int64_t, int)');
     const monitor = new Monitor(options);
-    const log = openSync(device, 'r');
+    let log: number | undefined;
     try {
+      log = openSync(monitor.#device, 'r');
       seek(log, 0, seekEnd);
+    } catch {
+      // A log that cannot be opened cannot be settled, which is said where it matters; a jail may be told to go without.
+    }
+    try {
       monitor.#startReader(log);
     } finally {
-      closeSync(log);
+      if (log !== undefined) closeSync(log);
     }
     return monitor;
   }
@@ -98,7 +105,7 @@ export class Monitor {
         this.#reader?.process.kill('SIGKILL');
       }, this.#options.stalledMs ?? usualStalledMs);
       this.#markers.set(marker, () => finish(true));
-      writeMarker(marker).catch(() => finish(false));
+      this.#writeMarker(marker).catch(() => finish(false));
     });
   }
 
@@ -112,7 +119,7 @@ export class Monitor {
 
   /** Reads from `log` on, or from the oldest record that the kernel has. */
   #startReader(log?: number): void {
-    const reader = start(['cat', ...(log === undefined ? [device] : [])], {
+    const reader = start(['cat', ...(log === undefined ? [this.#device] : [])], {
       stdio: [log ?? 'ignore', 'pipe', 'ignore'],
     });
     this.#reader = reader;
@@ -132,6 +139,15 @@ export class Monitor {
     });
   }
 
+  /** A record without its newline stays open for continuation, and is not read until the next one comes. */
+  async #writeMarker(marker: string): Promise<void> {
+    await writeFile(this.#device, `${marker}\n`, { flag: 'r+' });
+  }
+
+  get #device(): string {
+    return this.#options.device ?? kernelLog;
+  }
+
   #readLine(line: string): void {
     const record = parseKernelLogRecord(line);
     // Dictionary lines begin with a space and belong to the record before.
@@ -141,7 +157,7 @@ export class Monitor {
     if (this.#last !== undefined && record.sequence > this.#last + 1) {
       const first = this.#last + 1;
       this.#options.onFact({ kind: 'gap', missing: record.sequence - first, first, last: record.sequence - 1 });
-      for (const marker of this.#markers.keys()) writeMarker(marker).catch(() => undefined);
+      for (const marker of this.#markers.keys()) this.#writeMarker(marker).catch(() => undefined);
     }
     this.#last = record.sequence;
     this.#restarts = 0;
@@ -166,11 +182,6 @@ export class Monitor {
     const downMs = Math.round(performance.now() - endedAt);
     this.#options.onFact({ kind: 'restart', last, next: Math.max(sequence, last + 1), downMs });
   }
-}
-
-/** A record without its newline stays open for continuation, and is not read until the next one comes. */
-async function writeMarker(marker: string): Promise<void> {
-  await writeFile(device, `${marker}\n`);
 }
 
 /** The refused packet that a kernel record of facility 0 tells of, if it is a line of this run's fence. */
