@@ -67,6 +67,11 @@ export class PortStream extends Duplex {
     });
   }
 
+  /** What came while a write went on goes in one: each wakes the host, and a thread of this process. */
+  override _writev(pieces: readonly { readonly chunk: Buffer }[], callback: (error?: Error | null) => void): void {
+    this._write(Buffer.concat(pieces.map(({ chunk }) => chunk)), 'buffer' as BufferEncoding, callback);
+  }
+
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     try {
       closeSync(this.#fd);
