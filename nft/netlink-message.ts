@@ -94,9 +94,9 @@ export function eachAttribute(
   visit: (type: number, from: number, to: number) => void,
 ): void {
   for (let at = start; at + attributeHeaderBytes <= end; ) {
-    const length = bytes.readUInt16LE(at);
+    const length = readNumber16(bytes, at);
     if (length < attributeHeaderBytes || at + length > end) throw outOfRange('attribute', length, at);
-    visit(bytes.readUInt16LE(at + 2) & attributeTypeMask, at + attributeHeaderBytes, at + length);
+    visit(readNumber16(bytes, at + 2) & attributeTypeMask, at + attributeHeaderBytes, at + length);
     at += aligned(length);
   }
 }
@@ -121,6 +121,11 @@ export function readNumber64(bytes: Buffer, at: number): number {
 /** The text of a NUL-terminated attribute. */
 export function readText(bytes: Buffer, from: number, to: number): string {
   return bytes.toString('utf8', from, bytes[to - 1] === 0 ? to - 1 : to);
+}
+
+/** Without Buffer's own check of each place: these are many, and in range. */
+function readNumber16(bytes: Buffer, at: number): number {
+  return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8);
 }
 
 function aligned(length: number): number {

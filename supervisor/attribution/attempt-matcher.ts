@@ -12,7 +12,7 @@ export type Attempt = Span & {
   readonly pid: number;
   readonly exit: number;
   /** Absent where the call names none. */
-  readonly destination?: SocketAddress;
+  readonly destination?: SocketAddress | undefined;
   /** Where the process has, or may have by inheritance, sockets that were connected to; absent where that is not known. */
   readonly peers?: readonly SocketAddress[] | undefined;
 };
@@ -63,9 +63,10 @@ type Together<A> = ReadonlyMap<Line<A>, readonly A[]>;
  * count, to which a socket may have been handed.
  */
 export class AttemptMatcher<A extends Attempt> {
-  /** By destination, twice: with its port and without, for packets of protocols that have none. */
+  /** By destination, twice: with its port and without, for packets that have none. */
   readonly #named = new Map<string, RecentList<A>>();
   readonly #unnamed = new RecentList<A>();
+  /** By destination, with the port where there is one. */
   readonly #linesTo = new Map<string, RecentList<Line<A>>>();
   readonly #lines = new RecentList<Line<A>>();
 
@@ -77,9 +78,11 @@ export class AttemptMatcher<A extends Attempt> {
 
   /** Adds a packet, for which {@link decide} can be asked as often as there is news. */
   addLine(logged: LoggedAttempt): LoggedAttempt {
-    const line: Line<A> = { ...logged, settled: undefined };
+    const { fromMs, toMs, exec, protocol, address, port, readMs } = logged;
+    // A literal: to spread an object costs several times as much, and a flood has many.
+    const line: Line<A> = { fromMs, toMs, exec, protocol, address, port, readMs, settled: undefined };
     this.#lines.add(line);
-    for (const key of keysOf(line.address, line.port)) append(this.#linesTo, key, line);
+    append(this.#linesTo, keyOf(address, port), line);
     return line;
   }
 
@@ -182,8 +185,9 @@ export class AttemptMatcher<A extends Attempt> {
   #linesFor({ destination, fromMs, toMs }: A): readonly Line<A>[] {
     if (destination === undefined) return this.#lines.between(fromMs, toMs);
     const { address, port } = destination;
-    const portless = (this.#linesTo.get(address)?.since(fromMs) ?? []).filter((line) => line.port === undefined);
-    return [...(this.#linesTo.get(keyOf(address, port))?.between(fromMs, toMs) ?? []), ...portless];
+    const own = this.#linesTo.get(keyOf(address, port))?.between(fromMs, toMs) ?? [];
+    const portless = this.#linesTo.get(address)?.since(fromMs) ?? [];
+    return portless.length === 0 ? own : [...own, ...portless];
   }
 }
 

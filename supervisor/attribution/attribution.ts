@@ -94,8 +94,10 @@ export class Attribution {
    * takes up to some tens of milliseconds, in which the record comes; without, it is looked for at once.
    */
   async attribute(fact: DeniedPacketFact, readMs = monotonicMs()): Promise<Origin> {
+    const { fromMs, toMs } = this.#clock.spanOf(Number(fact.monotonic) * 1000, readMs);
     const line = this.#matcher.addLine({
-      ...this.#clock.spanOf(Number(fact.monotonic) * 1000, readMs),
+      fromMs,
+      toMs,
       exec: fact.mark ?? undefined,
       protocol: fact.protocol,
       address: fact.destination,

@@ -1,6 +1,8 @@
 import { maxProcessText } from '../../channel/index.ts';
 import {
   type AuditRecord,
+  auditField,
+  auditFields,
   auditTypes,
   parseSocketAddress,
   readAuditNumber,
@@ -49,14 +51,17 @@ const maxArguments = 256;
 export function readAuditEvent(records: readonly AuditRecord[]): AuditEvent | undefined {
   const call = records.find(({ type }) => type === auditTypes.syscall);
   if (call === undefined) return undefined;
-  const { fields } = call;
-  const decimal = (key: string): number | undefined => readAuditNumber(fields.get(key));
   const kind = systemCallOf(
-    readAuditNumber(fields.get('arch'), 16) ?? 0,
-    decimal('syscall') ?? -1,
-    readAuditNumber(fields.get('a0'), 16) ?? 0,
+    readAuditNumber(auditField(call, 'arch'), 16) ?? 0,
+    decimal(call, 'syscall') ?? -1,
+    readAuditNumber(auditField(call, 'a0'), 16) ?? 0,
   );
-  const [pid, parent, auid, uid, exit] = ['pid', 'ppid', 'auid', 'uid', 'exit'].map(decimal);
+  const [pid, auid, uid, exit] = [
+    decimal(call, 'pid'),
+    decimal(call, 'auid'),
+    decimal(call, 'uid'),
+    decimal(call, 'exit'),
+  ];
   if (kind === undefined || pid === undefined || auid === undefined || uid === undefined || exit === undefined) {
     return undefined;
   }
@@ -64,15 +69,15 @@ export function readAuditEvent(records: readonly AuditRecord[]): AuditEvent | un
     serial: call.serial,
     timeMs: call.timeMs,
     pid,
-    parent: parent ?? 0,
+    parent: decimal(call, 'ppid') ?? 0,
     auid,
     uid,
-    binary: readAuditText(fields.get('exe')),
-    name: readAuditText(fields.get('comm')),
+    binary: readAuditText(auditField(call, 'exe')),
+    name: readAuditText(auditField(call, 'comm')),
   };
   if (kind === 'execute') return exit < 0 ? undefined : { ...caller, kind, arguments: readExecution(records) };
   const address = records.find(({ type }) => type === auditTypes.socketAddress);
-  const destination = parseSocketAddress(address?.fields.get('saddr'));
+  const destination = parseSocketAddress(address && auditField(address, 'saddr'));
   if (exit >= 0) {
     // Setting a session id leaves a record of its own, of a write that succeeded.
     return kind === 'connect' && destination !== undefined ? { ...caller, kind: 'connected', destination } : undefined;
@@ -80,6 +85,10 @@ export function readAuditEvent(records: readonly AuditRecord[]): AuditEvent | un
   if (destination !== undefined) return { ...caller, kind, exit, destination };
   // An address of another family, as that of a local socket, is no way out.
   return address === undefined && kind !== 'connect' ? { ...caller, kind, exit } : undefined;
+}
+
+function decimal(record: AuditRecord, key: string): number | undefined {
+  return readAuditNumber(auditField(record, key));
 }
 
 /**
@@ -93,8 +102,8 @@ function readExecution(records: readonly AuditRecord[]): readonly string[] {
   const all = records.filter(({ type }) => type === auditTypes.execArguments);
   const found: string[] = [];
   let size = 0;
-  for (const { fields } of all) {
-    for (const [key, value] of fields) {
+  for (const record of all) {
+    for (const [key, value] of auditFields(record)) {
       const index = Number(/^a(\d{1,5})(?:\[\d{1,7}\])?$/.exec(key)?.[1] ?? NaN);
       if (!(index < maxArguments) || size >= maxProcessText) continue;
       const piece = (readAuditText(value) ?? '').slice(0, maxProcessText - size);

@@ -1,7 +1,7 @@
 import { type NetlinkSocket, netlinkProtocols, openNetlinkSocket } from '../../base/netlink-socket.ts';
 import { parseMessages } from '../../nft/netlink-message.ts';
 import { type AuditEvent, readAuditEvent } from './audit-event.ts';
-import { type AuditRecord, auditTypes, parseAuditRecord } from './audit-record.ts';
+import { type AuditRecord, auditField, auditTypes, parseAuditRecord } from './audit-record.ts';
 import { SerialGaps } from './serial-gaps.ts';
 
 /** AUDIT_NLGRP_READLOG: the records, as auditd gets them. */
@@ -9,6 +9,8 @@ const readLogGroup = 1;
 /** A record is at most 8970 bytes (MAX_AUDIT_MESSAGE_LENGTH). Room is cleared for each datagram anew, so more of it takes time. */
 const datagramBytes = 9216;
 const bufferBytes = 16 * 1024 * 1024;
+/** Paths, folder and title of a process, which stand beside records of the same number: AUDIT_PATH, AUDIT_CWD, AUDIT_PROCTITLE. */
+const unused: ReadonlySet<number> = new Set([1302, 1307, 1327]);
 /** Events whose last record has not come. */
 const maxOpen = 4096;
 /** Messages in a second beyond which the reader rests for a while: a workload that floods must not have all our time. */
@@ -83,6 +85,7 @@ export class AuditReader {
     this.#messages += 1;
     this.#restIfFlooded();
     for (const { type, payload } of parseMessages(datagram)) {
+      if (unused.has(type)) continue;
       const record = parseAuditRecord(type, payload.toString('latin1'));
       if (record !== undefined) this.#take(record);
     }
@@ -112,7 +115,7 @@ export class AuditReader {
       return;
     }
     if (record.type === auditTypes.configChange) this.#events.onChange(record);
-    if (record.type === auditTypes.user) this.#events.onText(record.fields.get('msg')?.replaceAll("'", '') ?? '');
+    if (record.type === auditTypes.user) this.#events.onText(auditField(record, 'msg')?.replaceAll("'", '') ?? '');
     const records = this.#open.get(record.serial);
     if (records !== undefined) records.push(record);
     else this.#open.set(record.serial, [record]);

@@ -1,6 +1,13 @@
 import test from 'ava';
 import { readAuditEvent } from './audit-event.ts';
-import { type AuditRecord, auditTypes, parseAuditRecord, parseSocketAddress, readAuditText } from './audit-record.ts';
+import {
+  type AuditRecord,
+  auditField,
+  auditTypes,
+  parseAuditRecord,
+  parseSocketAddress,
+  readAuditText,
+} from './audit-record.ts';
 
 const record = (type: keyof typeof auditTypes, text: string): AuditRecord => {
   const parsed = parseAuditRecord(auditTypes[type], text);
@@ -17,7 +24,12 @@ const address = record('socketAddress', 'audit(1795659902.997:17): saddr=0200006
 test('parseAuditRecord: number, time and fields', (t) => {
   t.is(connect.serial, 17);
   t.is(connect.timeMs, 1_795_659_902_997);
-  t.is(connect.fields.get('pid'), '23318');
+  t.is(auditField(connect, 'pid'), '23318');
+  t.is(auditField(connect, 'arch'), 'c000003e');
+  t.is(auditField(connect, 'key'), '"tapwarden.1.2"');
+  t.is(auditField(connect, 'id'), undefined, 'the end of another name');
+  t.is(auditField(call('op=set msg=a\0\0'), 'msg'), 'a', 'some texts end with the NULs of their buffer');
+  t.is(auditField(call("msg='a' msg='b'"), 'msg'), "'a'", 'what stands first, the kernel wrote');
   t.is(parseAuditRecord(1300, 'arch=c000003e'), undefined);
   t.is(parseAuditRecord(1300, 'audit(1.1:1): a=b'), undefined, 'milliseconds have three digits');
 });
@@ -64,7 +76,7 @@ test('readAuditEvent: a refused connect', (t) => {
 });
 
 const fieldsOf = (change: string): AuditRecord =>
-  call(`arch=c000003e syscall=44 exit=-1 a0=3 pid=5 ppid=4 auid=9 uid=0 comm="a" exe="/a" ${change}`);
+  call(`${change} arch=c000003e syscall=44 exit=-1 a0=3 pid=5 ppid=4 auid=9 uid=0 comm="a" exe="/a"`);
 
 test('readAuditEvent: each call by number and architecture, and what is no attempt', (t) => {
   const kindOf = (change: string, more: readonly AuditRecord[] = []): string | undefined =>

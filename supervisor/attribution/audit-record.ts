@@ -29,8 +29,8 @@ export type AuditRecord = {
   readonly serial: number;
   /** Epoch milliseconds: when the system call began, up to one tick of the kernel's clock (4 or 10 ms) too early. */
   readonly timeMs: number;
-  /** As they stand there: {@link readAuditText} and {@link readAuditNumber} read them. */
-  readonly fields: ReadonlyMap<string, string>;
+  /** ` key=value` for each field, as they stand there. See {@link auditField}. */
+  readonly text: string;
 };
 
 /** An address of a socket as a system call named it. */
@@ -38,32 +38,46 @@ export type SocketAddress = { readonly address: string; readonly port: number };
 
 const header = /^audit\((\d{1,12})\.(\d{3}):(\d{1,10})\): ?/;
 
-const { syscall, configChange, socketAddress, execArguments, user } = auditTypes;
-const typesWithFields: ReadonlySet<number> = new Set([syscall, configChange, socketAddress, execArguments, user]);
-
-/** Parses the text of a record; `undefined` when it is none. Of types of which nothing else is needed it reads the number. */
+/** Parses the text of a record; `undefined` when it is none. Fields are looked for when they are asked for: few are. */
 export function parseAuditRecord(type: number, text: string): AuditRecord | undefined {
   const match = header.exec(text);
   if (match === null) return undefined;
-  const fields = new Map<string, string>();
-  const parts = typesWithFields.has(type) ? text.slice(match[0].length).split(' ') : [];
-  for (const part of parts) {
-    const at = part.indexOf('=');
-    if (at > 0) fields.set(part.slice(0, at), part.slice(at + 1).replace(/\0+$/, ''));
-  }
-  return { type, serial: Number(match[3]), timeMs: Number(match[1]) * 1000 + Number(match[2]), fields };
+  let end = text.length;
+  while (text.charCodeAt(end - 1) === 0) end -= 1;
+  return {
+    type,
+    serial: Number(match[3]),
+    timeMs: Number(match[1]) * 1000 + Number(match[2]),
+    text: ` ${text.slice(match[0].length, end)}`,
+  };
+}
+
+/** The value of a field, the first of that name; {@link readAuditText} and {@link readAuditNumber} read it. */
+export function auditField({ text }: AuditRecord, key: string): string | undefined {
+  const name = ` ${key}=`;
+  const at = text.indexOf(name);
+  if (at < 0) return undefined;
+  const end = text.indexOf(' ', at + name.length);
+  return text.slice(at + name.length, end < 0 ? text.length : end);
+}
+
+/** All fields in their order, each with its value. */
+export function auditFields({ text }: AuditRecord): readonly (readonly [key: string, value: string])[] {
+  return text.split(' ').flatMap((field) => {
+    const at = field.indexOf('=');
+    return at > 0 ? [[field.slice(0, at), field.slice(at + 1)] as const] : [];
+  });
 }
 
 /** A text that a process may have chosen. Bytes that are no UTF-8 become U+FFFD; `(null)` and `(none)` are no text. */
 export function readAuditText(value: string | undefined): string | undefined {
-  return readAuditBytes(value)?.toString('utf8');
+  if (value === undefined) return undefined;
+  // What stands in quotes is printable ASCII.
+  if (value.length >= 2 && value.startsWith('"') && value.endsWith('"')) return value.slice(1, -1);
+  return readHex(value)?.toString('utf8');
 }
 
-/** Like {@link readAuditText}, as bytes. */
-export function readAuditBytes(value: string | undefined): Buffer | undefined {
-  if (value === undefined) return undefined;
-  if (value.length >= 2 && value.startsWith('"') && value.endsWith('"'))
-    return Buffer.from(value.slice(1, -1), 'latin1');
+function readHex(value: string): Buffer | undefined {
   return value.length % 2 === 0 && /^[\dA-F]+$/i.test(value) ? Buffer.from(value, 'hex') : undefined;
 }
 
@@ -79,7 +93,7 @@ export function readAuditNumber(value: string | undefined, radix: 10 | 16 = 10):
  * IPv4 where it sends datagrams. `undefined` for other families. Source: ip(7), ipv6(7), net/ipv4/udp.c (udp_sendmsg).
  */
 export function parseSocketAddress(hex: string | undefined): SocketAddress | undefined {
-  const bytes = readAuditBytes(hex);
+  const bytes = hex === undefined ? undefined : readHex(hex);
   if (bytes === undefined || bytes.length < 8) return undefined;
   const family = bytes.readUInt16LE(0);
   const port = bytes.readUInt16BE(2);

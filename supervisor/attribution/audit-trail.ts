@@ -4,7 +4,7 @@ import type { AuditEvent } from './audit-event.ts';
 import { auditLockFile, withAuditLock } from './audit-lock.ts';
 import { keyOfOwner, type Owner, removeStaleRules, restoreSettings, type Settings } from './audit-owner.ts';
 import { AuditReader, type AuditReaderEvents } from './audit-reader.ts';
-import { readAuditText } from './audit-record.ts';
+import { auditField, readAuditText } from './audit-record.ts';
 import { type AuditIds, asFirst, sandboxRules, silencesTasks } from './audit-rule.ts';
 import { AuditSocket, type AuditStatus } from './audit-socket.ts';
 import { awaitMark } from './mark-wait.ts';
@@ -75,10 +75,11 @@ export class AuditTrail {
     this.#lostBefore = parts.status.lost;
     const events: AuditReaderEvents = {
       onEvent: parts.options.onEvent,
-      onChange: ({ fields }) => {
-        const isOurs = readAuditText(fields.get('key')) === keyOfOwner(parts.owner);
-        const isRemoval = fields.get('op') === 'remove_rule' && isOurs;
-        const isOff = fields.get('op') === 'set' && fields.get('audit_enabled') === '0';
+      onChange: (record) => {
+        const isOurs = readAuditText(auditField(record, 'key')) === keyOfOwner(parts.owner);
+        const operation = auditField(record, 'op');
+        const isRemoval = operation === 'remove_rule' && isOurs;
+        const isOff = operation === 'set' && auditField(record, 'audit_enabled') === '0';
         if (!this.#closing && (isRemoval || isOff)) this.#disturbed = true;
       },
       onText: (text) => this.#takeText(text),

@@ -189,7 +189,21 @@ export class Evidence {
       this.#connections.add({ pid, serial, atMs: fromMs, destination: event.destination });
       return;
     }
-    const attempt: Writable<OwnAttempt> = { ...event, exec, atMs: fromMs, fromMs, toMs: nowMs };
+    const { kind, exit, uid, binary, destination } = event;
+    const attempt: Writable<OwnAttempt> = {
+      serial,
+      kind,
+      exec,
+      pid,
+      exit,
+      uid,
+      binary,
+      destination,
+      peers: undefined,
+      atMs: fromMs,
+      fromMs,
+      toMs: nowMs,
+    };
     this.#matcher.addAttempt(attempt);
     this.#unrefined.push(attempt);
   }

@@ -53,8 +53,16 @@ export function systemCallOf(
 ): Exclude<SystemCall, 'socket-call'> | undefined {
   const name = architecture === architectures.b64 ? 'b64' : architecture === architectures.b32 ? 'b32' : undefined;
   if (name === undefined) return undefined;
-  for (const [call, numbers] of Object.entries(systemCalls[name]) as [SystemCall, readonly number[]][]) {
-    if (numbers.includes(number)) return call === 'socket-call' ? socketCalls.get(argument) : call;
-  }
-  return undefined;
+  const call = callsByNumber[name].get(number);
+  return call === 'socket-call' ? socketCalls.get(argument) : call;
+}
+
+const callsByNumber = {
+  b64: byNumber(systemCalls.b64),
+  b32: byNumber(systemCalls.b32),
+} as const;
+
+function byNumber(calls: Readonly<Record<SystemCall, readonly number[]>>): ReadonlyMap<number, SystemCall> {
+  const named = Object.entries(calls) as [SystemCall, readonly number[]][];
+  return new Map(named.flatMap(([call, numbers]) => numbers.map((number) => [number, call] as const)));
 }
