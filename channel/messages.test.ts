@@ -61,6 +61,7 @@ const host: readonly HostMessage[] = [
     policy: { version: 1, rules: [] },
     direct: [{ rule: 'ntp', protocol: 17, cidr: '192.0.2.10/32', ports: [123, 123] }],
     allowUnlogged: false,
+    emulated: true,
     compiled: { guest: 'AAAA', fence: 'AQIDBA==' },
     canaryMs: 30_000,
     audit: true,

@@ -52,6 +52,8 @@ const hostShapes = {
     policy: unchecked,
     direct: list(direct, 4096),
     allowUnlogged: flag,
+    /** Whether an emulator runs the guest's code. */
+    emulated: flag,
     /** The guest's own ruleset and the fence, where the host has compiled them; else the guest's nft does. */
     compiled: nullable(object({ guest: compiled, fence: compiled })),
     /** How often the guest tries its fence with canaries. */

@@ -2,8 +2,8 @@ import { setFlagsFromString } from 'node:v8';
 
 /**
  * V8's compilers of machine code. An emulator translates every piece of a compiler that runs, and then what it made, so under
- * emulation they cost far more than they give until something has run for seconds: a tenth of all that the emulator translates
- * for a command that does nothing.
+ * emulation they cost more than they give until the same work has been done for a minute: a tenth of all that the emulator
+ * translates for a command that does nothing, and events of the seconds in which they compile come up to a second later.
  */
 export const optimizer = {
   /** Leaves all functions to the interpreter from now on. */

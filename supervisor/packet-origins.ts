@@ -8,6 +8,7 @@ import { LogMarker } from './attribution/log-marker.ts';
 import { CommandEnds } from './command-ends.ts';
 import { workloadNamespacePath } from './fence-loader.ts';
 import type { KernelLogRecord } from './kernel-log-record.ts';
+import { optimizer } from './optimizer.ts';
 import { place } from './place.ts';
 import type { ProcessEnd } from './process-accounting.ts';
 import { weighWorkload } from './workload-namespace.ts';
@@ -52,7 +53,7 @@ export class PacketOrigins {
         mark: async () => await this.#marker.write(),
         // A guest's kernel keeps accounts of processes, which tell as much. Its processors are the sandbox's own.
         ...(place.jail === undefined
-          ? { onBehind: weighWorkload }
+          ? { onBehind: keepUp }
           : { machineNamespace, auditLock, onProcess: (event) => this.#ends.take(event) }),
       });
     } catch (error) {
@@ -116,4 +117,10 @@ export class PacketOrigins {
     await this.#attribution?.close();
     await this.settle();
   }
+}
+
+/** A record that is late gets more of the processor, and compiled code from then on: there is enough to do for it. */
+function keepUp(isLate: boolean): void {
+  weighWorkload(isLate);
+  if (isLate) optimizer.work();
 }

@@ -54,6 +54,7 @@ export class Session {
   #watching: Promise<void> | undefined;
   #canaries: Canaries | undefined;
   #rounds: CanaryRounds | undefined;
+  #emulated = false;
   #marks = false;
   /** From before the first command on; what keeps it from being opened keeps the command from being started. */
   #watch: Promise<FenceWatch> | undefined;
@@ -115,7 +116,8 @@ export class Session {
     }
     if (this.#origins !== undefined) throw new TapwardenError('STATE_ILLEGAL', { message: 'Configured already' });
     const policy = parsePolicyModel(message.policy);
-    const { tag } = message;
+    const { tag, emulated } = message;
+    this.#emulated = emulated;
     const origins = new PacketOrigins(tag, (fact) => this.#fact(fact));
     this.#origins = origins;
     const monitor = await Monitor.open({
@@ -191,8 +193,8 @@ export class Session {
     exec.stdin.on('error', () => exec.stdin.destroy());
     exec.stdin.on('close', () => void this.#send({ kind: 'end', exec: number, stream: 0 }));
     await this.#send({ kind: 'started', exec: number, pid: exec.pid });
-    // Short commands are over by then, and what a long one makes is worth compiled code.
-    if (place.jail === undefined) setTimeout(() => optimizer.work(), optimizerRestMs).unref();
+    // Short commands are over by then. Under emulation only a record that is late is worth compiled code: see PacketOrigins.
+    if (place.jail === undefined && !this.#emulated) setTimeout(() => optimizer.work(), optimizerRestMs).unref();
     const outputs = Promise.all([
       this.#pump(number, 1, exec.stdout, running.credits[1]),
       this.#pump(number, 2, exec.stderr, running.credits[2]),

@@ -113,11 +113,12 @@ echo "$LINKS" | "$IP" -batch -
 
 /**
  * What all of the workload weighs where it and the supervisor want the same processor, of which each thread of the supervisor
- * weighs 100: as much as one of them, and less while the supervisor is late with its record. A workload that keeps all
- * processors busy must not keep its record from being read. Source: cgroup-v2, cpu.weight.
+ * weighs 100: as much as three of them, so that a burst of attempts is answered before all of it is told, and less while the
+ * supervisor is late with its record. A workload that keeps all processors busy must not keep its record from being read.
+ * Source: cgroup-v2, cpu.weight.
  */
 export function weighWorkload(isRecordLate: boolean): void {
-  writeIfAllowed(`${workloadPaths.cgroup}/cpu.weight`, isRecordLate ? '20' : '100');
+  writeIfAllowed(`${workloadPaths.cgroup}/cpu.weight`, isRecordLate ? '20' : '300');
 }
 
 /** In a jail the memory is what the host's cgroup has for the sandbox, and root may lack the right to be spared. */
@@ -127,6 +128,7 @@ function makeCgroup(): void {
   for (const folder of [dirname(cgroup), cgroup]) {
     for (const controller of ['memory', 'pids']) writeIfAllowed(`${folder}/cgroup.subtree_control`, `+${controller}`);
   }
+  if (place.jail === undefined) weighWorkload(false);
   const memoryMiB = place.jail?.memoryMiB;
   const total = memoryMiB ?? Math.floor(totalmem() / 1_048_576);
   const limits = { 'memory.max': (total - reservedMiB) * 1_048_576, 'pids.max': maxProcesses };

@@ -264,6 +264,7 @@ export class ChannelProcess {
       policy: config.policy,
       direct: config.direct,
       allowUnlogged: config.allowUnlogged,
+      emulated: config.accelerator === 'tcg',
       compiled,
       canaryMs: config.canaryMs,
       audit: config.audit,

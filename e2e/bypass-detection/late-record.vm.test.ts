@@ -26,7 +26,7 @@ for worker in range(4):
 until(lambda all: "20" in all)
 for child in busy: os.kill(child, signal.SIGKILL)
 for child in busy: os.waitpid(child, 0)
-until(lambda all: all[-1:] == ["100"])
+until(lambda all: all[-1:] == ["300"])
 weights = weights()
 print(weights[0], "20" in weights, weights[-1])
 `;
@@ -41,6 +41,6 @@ vmTest(
     const args = ['--timeout', '280', '--', 'python3', '-c', command];
     const { status, stdout, stderr } = await (await startBesideRoot(bench, { script, args })).ended;
     t.is(status, 0, stderr);
-    t.is(stdout.toString('utf8'), '100 True 100\n');
+    t.is(stdout.toString('utf8'), '300 True 300\n');
   },
 );
