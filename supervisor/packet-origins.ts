@@ -1,6 +1,6 @@
 import { messageOf } from '../base/index.ts';
 import type { DeniedPacketFact } from '../channel/index.ts';
-import type { Attribution } from './attribution/attribution.ts';
+import type { Attribution, Lateness } from './attribution/attribution.ts';
 import { auditLockFile } from './attribution/audit-lock.ts';
 import type { AuditLoss } from './attribution/audit-trail.ts';
 import { execIds } from './attribution/exec-ids.ts';
@@ -53,7 +53,7 @@ export class PacketOrigins {
         mark: async () => await this.#marker.write(),
         // A guest's kernel keeps accounts of processes, which tell as much. Its processors are the sandbox's own.
         ...(place.jail === undefined
-          ? { onBehind: keepUp }
+          ? { onLateness: keepUp }
           : { machineNamespace, auditLock, onProcess: (event) => this.#ends.take(event) }),
       });
     } catch (error) {
@@ -119,8 +119,8 @@ export class PacketOrigins {
   }
 }
 
-/** A record that is late gets more of the processor, and compiled code from then on: there is enough to do for it. */
-function keepUp(isLate: boolean): void {
-  weighWorkload(isLate);
-  if (isLate) optimizer.work();
+/** A record that is late gets more of the processor, one that is very late compiled code too: there is enough to do for that. */
+function keepUp(lateness: Lateness): void {
+  weighWorkload(lateness);
+  if (lateness === 'much') optimizer.work();
 }

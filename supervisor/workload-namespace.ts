@@ -3,6 +3,7 @@ import { totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { loadMounter, messageOf, type Run, setClock, TapwardenError } from '../base/index.ts';
 import { workloadNet } from './addresses.ts';
+import type { Lateness } from './attribution/attribution.ts';
 import { closeHostRoot, makeHostRoot } from './jail-root.ts';
 import { makeJailFolders, userNamespaceSetup } from './jail-setup.ts';
 import { place } from './place.ts';
@@ -113,13 +114,15 @@ echo "$LINKS" | "$IP" -batch -
 
 /**
  * What all of the workload weighs where it and the supervisor want the same processor, of which each thread of the supervisor
- * weighs 100: as much as three of them, so that a burst of attempts is answered before all of it is told, and less while the
- * supervisor is late with its record. A workload that keeps all processors busy must not keep its record from being read.
+ * weighs 100: more than these, so that a burst of attempts is answered before all of it is told, and less the later the
+ * supervisor is with its record. A workload that keeps all processors busy must not keep its record from being read.
  * Source: cgroup-v2, cpu.weight.
  */
-export function weighWorkload(isRecordLate: boolean): void {
-  writeIfAllowed(`${workloadPaths.cgroup}/cpu.weight`, isRecordLate ? '20' : '300');
+export function weighWorkload(lateness: Lateness): void {
+  writeIfAllowed(`${workloadPaths.cgroup}/cpu.weight`, weights[lateness]);
 }
+
+const weights: Readonly<Record<Lateness, string>> = { none: '300', some: '100', much: '20' };
 
 /** In a jail the memory is what the host's cgroup has for the sandbox, and root may lack the right to be spared. */
 function makeCgroup(): void {
@@ -128,7 +131,7 @@ function makeCgroup(): void {
   for (const folder of [dirname(cgroup), cgroup]) {
     for (const controller of ['memory', 'pids']) writeIfAllowed(`${folder}/cgroup.subtree_control`, `+${controller}`);
   }
-  if (place.jail === undefined) weighWorkload(false);
+  if (place.jail === undefined) weighWorkload('none');
   const memoryMiB = place.jail?.memoryMiB;
   const total = memoryMiB ?? Math.floor(totalmem() / 1_048_576);
   const limits = { 'memory.max': (total - reservedMiB) * 1_048_576, 'pids.max': maxProcesses };

@@ -18,8 +18,11 @@ export type AttributionOptions = EvidenceOptions & {
   /** Path of the workload's network namespace, in which sockets are looked up that are still open. */
   readonly namespace?: string;
   /** Told when answers begin to come late, for want of this process's time, and when they are in time again. */
-  readonly onBehind?: (isBehind: boolean) => void;
+  readonly onLateness?: (lateness: Lateness) => void;
 };
+
+/** How late answers come. */
+export type Lateness = 'none' | 'some' | 'much';
 
 type Pending = {
   readonly fact: DeniedPacketFact;
@@ -47,8 +50,8 @@ const keepMs = 10_000;
 const mostKeepMs = 60_000;
 const defaultMostWaitMs = 10_000;
 const markEveryMs = 10_000;
-/** Answers are late from the first of these ages on of the packet that waits longest, and in time below the other. */
-const [behindMs, inTimeMs] = [2000, 500];
+/** The age of the packet that waits longest, from which on answers are so late, and below which they no longer are. */
+const latenessMs = { some: { from: 250, below: 100 }, much: { from: 2000, below: 500 } } as const;
 
 /**
  * Begins to watch what the processes of a sandbox do. Call it before the first exec, and give each exec its id, which its
@@ -73,7 +76,7 @@ export class Attribution {
   #forgottenMs = 0;
   #lossSeenMs = 0;
   #isMarking = false;
-  #isBehind = false;
+  #lateness: Lateness = 'none';
 
   constructor(options: AttributionOptions, matcher: AttemptMatcher<OwnAttempt>, evidence: Evidence) {
     this.#options = options;
@@ -157,18 +160,22 @@ export class Attribution {
       this.#lossSeenMs = nowMs;
       void this.#evidence.noteLoss().catch(() => undefined);
     }
-    this.#tellBehind();
+    this.#tellLateness();
     const restMs = Math.max(tickMs, restAfterTick * (monotonicMs() - nowMs));
     this.#timer = this.#pending.size === 0 ? undefined : setTimeout(() => this.#tick(), restMs);
   }
 
-  #tellBehind(): void {
+  #tellLateness(): void {
     const [oldest] = this.#pending;
-    const ageMs = oldest === undefined ? 0 : monotonicMs() - oldest.sinceMs;
-    const isBehind = this.#isBehind ? ageMs >= inTimeMs : ageMs >= behindMs;
-    if (isBehind === this.#isBehind) return;
-    this.#isBehind = isBehind;
-    this.#options.onBehind?.(isBehind);
+    // Its line may have been read late as well.
+    const ageMs = oldest === undefined ? 0 : monotonicMs() - oldest.line.toMs;
+    const { some, much } = latenessMs;
+    const isMuch = ageMs >= (this.#lateness === 'much' ? much.below : much.from);
+    const isSome = ageMs >= (this.#lateness === 'none' ? some.from : some.below);
+    const lateness = isMuch ? 'much' : isSome ? 'some' : 'none';
+    if (lateness === this.#lateness) return;
+    this.#lateness = lateness;
+    this.#options.onLateness?.(lateness);
   }
 
   get #waitMs(): number {
