@@ -72,8 +72,10 @@ export function auditFields({ text }: AuditRecord): readonly (readonly [key: str
 /** A text that a process may have chosen. Bytes that are no UTF-8 become U+FFFD; `(null)` and `(none)` are no text. */
 export function readAuditText(value: string | undefined): string | undefined {
   if (value === undefined) return undefined;
-  // What stands in quotes is printable ASCII.
-  if (value.length >= 2 && value.startsWith('"') && value.endsWith('"')) return value.slice(1, -1);
+  // What stands in quotes is printable ASCII. A copy, because a part of a text keeps all of it in memory.
+  if (value.length >= 2 && value.startsWith('"') && value.endsWith('"')) {
+    return Buffer.from(value.slice(1, -1), 'latin1').toString('latin1');
+  }
   return readHex(value)?.toString('utf8');
 }
 
