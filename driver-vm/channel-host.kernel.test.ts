@@ -74,7 +74,9 @@ async function learn(command: HarnessCommand): Promise<unknown> {
   return answer.kind === 'value' ? answer.value : answer.code;
 }
 
-async function begin(more: { readonly full?: boolean; readonly compiled?: false } = {}): Promise<HarnessAnswer> {
+type Beginning = { readonly full?: boolean; readonly compiled?: false; readonly accelerator?: 'kvm' | 'tcg' };
+
+async function begin({ full = false, compiled, accelerator = 'kvm' }: Beginning = {}): Promise<HarnessAnswer> {
   const context = {
     ocsfVersion: '1.8.0',
     productVersion: '0.1.0',
@@ -85,7 +87,6 @@ async function begin(more: { readonly full?: boolean; readonly compiled?: false 
     hypervisor: 'qemu',
     policy: { uid: 'p', name: 'p', version: 'sha256:1' },
   } as const;
-  const { full = false, compiled } = more;
   const answer = await ask({
     kind: 'start',
     full,
@@ -93,17 +94,14 @@ async function begin(more: { readonly full?: boolean; readonly compiled?: false 
     eventsFile: join(folder, 'events.jsonl'),
     config: {
       context,
-      accelerator: 'kvm',
+      accelerator,
       workloadUid: 1000,
       channelSocket: join(folder, 'sockets', 'channel'),
       consoleSocket: join(folder, 'sockets', 'console'),
       fsync: 'interval',
       policy: denyAll,
-      direct: [],
       tag,
-      allowUnlogged: false,
-      canaryMs: 1000,
-      audit: true,
+      ...{ direct: [], allowUnlogged: false, canaryMs: 1000, audit: true },
     },
   });
   if (compiled !== false) await learn({ kind: 'send', message: { kind: 'compiled', compiled: null } });
@@ -209,7 +207,7 @@ kernelTest('startChannelHost() carries a run by the book: messages, streams, eve
 });
 
 kernelTest('channel process: tells a guest of its run once its rulesets are compiled', async (t) => {
-  await begin({ compiled: false });
+  await begin({ compiled: false, accelerator: 'tcg' });
   const { connection, messages } = await attach();
   await connection.send(hello);
   await learn({ kind: 'next', kinds: ['hello'] });
@@ -217,7 +215,7 @@ kernelTest('channel process: tells a guest of its run once its rulesets are comp
   const compiled = { guest: 'AAAA', fence: 'AQID' };
   await learn({ kind: 'send', message: { kind: 'compiled', compiled } });
   await until(() => messages.length > 0);
-  t.like(messages[0], { kind: 'configure', compiled });
+  t.like(messages[0], { kind: 'configure', compiled, emulated: true });
 });
 
 kernelTest(
@@ -398,6 +396,8 @@ kernelTest('channel process: a boot that is given up leaves its console, and the
   const second = await attach();
   await second.connection.send(hello);
   t.like(await learn({ kind: 'next', kinds: ['hello'] }), { bootMs: 2500 });
+  await until(() => second.messages.length > 0);
+  t.like(second.messages[0], { kind: 'configure', compiled: null, emulated: false });
   console.destroy();
   first.socket.destroy();
 });
