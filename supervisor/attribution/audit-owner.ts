@@ -30,14 +30,15 @@ export function ownerOf(rule: Buffer): Owner | undefined {
   return { pid: Number(pid), start, found };
 }
 
-/** Removes the rules of processes that are gone. Returns one of those that live, and one of those that are gone. */
+/** Removes the rules of processes that are gone. Returns one of those that live, but for `self`, and one of those that are gone. */
 export async function removeStaleRules(
   socket: AuditSocket,
+  self?: number,
 ): Promise<{ readonly alive: Owner | undefined; readonly gone: Owner | undefined }> {
   let [alive, gone]: (Owner | undefined)[] = [];
   for (const rule of await socket.listRules()) {
     const owner = ownerOf(rule);
-    if (owner === undefined) continue;
+    if (owner === undefined || owner.pid === self) continue;
     if ((await startTimeOf(owner.pid)) === owner.start) {
       alive ??= owner;
     } else {
@@ -53,9 +54,9 @@ function ignoreGone(error: unknown): void {
   if (!(error instanceof AuditError) || error.code !== 'ENOENT') throw error;
 }
 
-/** Restores what was found, if no other process needs it. With an auditd that has come meanwhile it is left to that. */
-export async function restoreSettings(socket: AuditSocket, found: Settings): Promise<void> {
-  if ((await removeStaleRules(socket)).alive !== undefined) return;
+/** Restores what was found, if no other process than `self` needs it. With an auditd that has come meanwhile it is left to that. */
+export async function restoreSettings(socket: AuditSocket, found: Settings, self?: number): Promise<void> {
+  if ((await removeStaleRules(socket, self)).alive !== undefined) return;
   const { pid, enabled } = await socket.status();
   if (pid === 0 && enabled !== 2) await socket.set(found);
 }

@@ -196,8 +196,9 @@ export class AuditTrail {
   async #end(): Promise<void> {
     this.#closing = true;
     for (const end of this.#barriers.values()) end(false);
+    // The rules go last: of a process that is killed meanwhile they tell what is to be restored.
+    await restoreSettings(this.#socket, this.#owner.found, this.#owner.pid).catch(() => undefined);
     await Promise.allSettled(this.#rules.map(async (rule) => await this.#socket.deleteRule(rule)));
-    await restoreSettings(this.#socket, this.#owner.found).catch(() => undefined);
     this.#reader.close();
     this.#socket.close();
   }
