@@ -30,12 +30,20 @@ export function ownerOf(rule: Buffer): Owner | undefined {
   return { pid: Number(pid), start, found };
 }
 
-/** Removes the rules of processes that are gone. Returns one of those that live, but for `self`, and one of those that are gone. */
-export async function removeStaleRules(
-  socket: AuditSocket,
-  self?: number,
-): Promise<{ readonly alive: Owner | undefined; readonly gone: Owner | undefined }> {
+/** What of an audit socket is needed to keep the machine's settings. */
+type Control = Pick<AuditSocket, 'listRules' | 'deleteRule' | 'status' | 'set'>;
+
+/** Whose rules stand: one of the owners that live, but for `self`, one of those that are gone, and the rules of these. */
+export type Owners = {
+  readonly alive: Owner | undefined;
+  readonly gone: Owner | undefined;
+  readonly stale: readonly Buffer[];
+};
+
+/** Reads whose rules stand. */
+export async function readOwners(socket: Control, self?: number): Promise<Owners> {
   let [alive, gone]: (Owner | undefined)[] = [];
+  const stale: Buffer[] = [];
   for (const rule of await socket.listRules()) {
     const owner = ownerOf(rule);
     if (owner === undefined || owner.pid === self) continue;
@@ -43,10 +51,18 @@ export async function removeStaleRules(
       alive ??= owner;
     } else {
       gone ??= owner;
-      await socket.deleteRule(rule).catch(ignoreGone);
+      stale.push(rule);
     }
   }
-  return { alive, gone };
+  return { alive, gone, stale };
+}
+
+/**
+ * Removes the rules of processes that are gone. They tell what is to be restored, so this comes when that stands elsewhere: in the
+ * settings, or in the rules of somebody who lives.
+ */
+export async function removeStale(socket: Control, { stale }: Owners): Promise<void> {
+  for (const rule of stale) await socket.deleteRule(rule).catch(ignoreGone);
 }
 
 /** Another start may have removed it at the same time. */
@@ -54,9 +70,15 @@ function ignoreGone(error: unknown): void {
   if (!(error instanceof AuditError) || error.code !== 'ENOENT') throw error;
 }
 
-/** Restores what was found, if no other process than `self` needs it. With an auditd that has come meanwhile it is left to that. */
-export async function restoreSettings(socket: AuditSocket, found: Settings, self?: number): Promise<void> {
-  if ((await removeStaleRules(socket, self)).alive !== undefined) return;
-  const { pid, enabled } = await socket.status();
-  if (pid === 0 && enabled !== 2) await socket.set(found);
+/**
+ * Restores what was found, if no other process than `self` needs it, and removes the rules of those that are gone. With an auditd that
+ * has come meanwhile the settings are left to that.
+ */
+export async function restoreSettings(socket: Control, found: Settings, self?: number): Promise<void> {
+  const owners = await readOwners(socket, self);
+  if (owners.alive === undefined) {
+    const { pid, enabled } = await socket.status();
+    if (pid === 0 && enabled !== 2) await socket.set(found);
+  }
+  await removeStale(socket, owners);
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { startTimeOf } from '../../base/index.ts';
 import type { AuditEvent } from './audit-event.ts';
 import { auditLockFile, withAuditLock } from './audit-lock.ts';
-import { keyOfOwner, type Owner, removeStaleRules, restoreSettings, type Settings } from './audit-owner.ts';
+import { keyOfOwner, type Owner, readOwners, removeStale, restoreSettings, type Settings } from './audit-owner.ts';
 import { AuditReader, type AuditReaderEvents } from './audit-reader.ts';
 import { auditField, readAuditText } from './audit-record.ts';
 import { type AuditIds, asFirst, sandboxRules, silencesTasks } from './audit-rule.ts';
@@ -92,7 +92,7 @@ export class AuditTrail {
 
   /**
    * Adds the rules, switches audit on where it is off, and reads. Where an auditd runs, nothing but the rules is changed.
-   * What an earlier process left behind that was killed is removed first. Says why not where that cannot be; then nothing
+   * What an earlier process left behind that was killed is removed, once our own rules say what to restore. Says why not where that cannot be; then nothing
    * is changed.
    */
   static async open(options: AuditTrailOptions): Promise<AuditTrail | AuditObstacle> {
@@ -124,7 +124,8 @@ export class AuditTrail {
     const status = await socket.status();
     const obstacle = await obstacleOf(socket, status, readOwnId());
     if (obstacle !== undefined) return obstacle;
-    const { alive, gone } = await removeStaleRules(socket);
+    const owners = await readOwners(socket);
+    const { alive, gone } = owners;
     const { enabled, backlogLimit, backlogWaitTime } = status;
     // What was found first is what is restored last.
     const found = alive?.found ?? gone?.found ?? { enabled, backlogLimit, backlogWaitTime };
@@ -134,6 +135,8 @@ export class AuditTrail {
       await trail.#end();
       throw error;
     });
+    // Ours say the same by now.
+    await removeStale(socket, owners);
     return trail;
   }
 
@@ -231,7 +234,7 @@ export async function reclaimAudit(): Promise<void> {
   }
   try {
     await withAuditLock(auditLockFile, async () => {
-      const { gone } = await removeStaleRules(socket);
+      const { gone } = await readOwners(socket);
       if (gone !== undefined) await restoreSettings(socket, gone.found);
     });
   } finally {
