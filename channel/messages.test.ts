@@ -54,7 +54,7 @@ const many = {
 const host: readonly HostMessage[] = [
   {
     kind: 'configure',
-    version: 1,
+    version: 2,
     sandbox: 'a',
     tag: 'abcdefgh',
     time: 1_790_000_000_123,
@@ -66,6 +66,7 @@ const host: readonly HostMessage[] = [
     canaryMs: 30_000,
     audit: true,
   },
+  { kind: 'wake', seed: Buffer.alloc(64, 7).toString('base64') },
   { kind: 'exec', exec: 1, argv: ['sh', '-c', 'a\nb'], env: { A: '1' }, workdir: null },
   { kind: 'signal', exec: 1, signal: 15 },
   { kind: 'end', exec: 1, stream: 0 },
@@ -74,7 +75,7 @@ const host: readonly HostMessage[] = [
   { kind: 'settle' },
 ];
 const guest: readonly GuestMessage[] = [
-  { kind: 'hello', version: 1, kernelRelease: '6.1.0', bootMs: 2500 },
+  { kind: 'hello', version: 2, kernelRelease: '6.1.0', bootMs: 2500 },
   { kind: 'ready', logging: true, marks: true, compiled: true, setupMs: 100 },
   { kind: 'failed', code: 'NFT_MISSING', message: 'no nft', hint: null },
   { kind: 'started', exec: 1, pid: 99 },
@@ -144,7 +145,7 @@ const hostile: readonly (readonly [string, unknown, string])[] = [
   ['a message of 8193 characters', { kind: 'failed', code: 'A', message: 'x'.repeat(8193), hint: null }, '$.message'],
   [
     'a release of 65 characters',
-    { kind: 'hello', version: 1, kernelRelease: 'x'.repeat(65), bootMs: 1 },
+    { kind: 'hello', version: 2, kernelRelease: 'x'.repeat(65), bootMs: 1 },
     '$.kernelRelease',
   ],
   ['a fact of an unknown kind', { kind: 'fact', fact: { kind: 'finding' } }, '$.fact.kind'],

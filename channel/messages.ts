@@ -16,7 +16,7 @@ import {
 import { originShape } from './origin.ts';
 
 /** The version of the messages below. Host and guest come from one build, so any difference is an error. */
-export const channelVersion = 1;
+export const channelVersion = 2;
 
 const exec = integer(1, 65_535);
 const stream = integer(0, 2) as Shape<0 | 1 | 2>;
@@ -39,7 +39,12 @@ const direct = object({
 const compiled = text(1_048_576, /^[A-Za-z0-9+/]+=*$/);
 
 const hostShapes = {
-  /** The first message: what this run is. The guest answers `ready` or `failed`. */
+  /**
+   * The first message, which the guest waits for and answers with `hello`. A guest that was restored has the random numbers of all
+   * others that were; the seed, 64 bytes in Base64, makes them its own before it does anything.
+   */
+  wake: object({ kind: oneOf('wake'), seed: text(88, /^[A-Za-z0-9+/]{86}==$/) }),
+  /** What this run is. The guest answers `ready` or `failed`. */
   configure: object({
     kind: oneOf('configure'),
     version: integer(1),

@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { chmod, chown, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -13,6 +12,7 @@ import { incompleteCases } from '../e2e/support/evidence/incomplete.ts';
 import { canaryLinks } from '../e2e/support/evidence/links.ts';
 import { kernelTest } from '../e2e/support/kernel-tier.ts';
 import { schemaAvailable, validateEvent } from '../e2e/support/ocsf-schema.ts';
+import { pidsOf } from '../e2e/support/pids.ts';
 import { isRequired } from '../e2e/support/tier.ts';
 import { until } from '../e2e/support/until.ts';
 import { denyAll } from '../policy/index.ts';
@@ -34,6 +34,8 @@ type Guest = {
   readonly connection: Connection;
   readonly messages: HostMessage[];
   readonly input: Buffer[];
+  /** What the host says unasked, to whoever connects. */
+  readonly first: HostMessage | undefined;
 };
 
 test.beforeEach(async () => {
@@ -58,7 +60,7 @@ test.afterEach.always(async () => {
   guest = undefined;
   harness?.process.kill('SIGKILL');
   await harness?.ended;
-  await until(() => channelProcesses().length === 0);
+  await until(() => pidsOf(channelUid).length === 0);
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -118,11 +120,12 @@ async function attach(): Promise<Guest> {
     onData: (_exec, _stream, payload) => input.push(payload),
     onClose: () => undefined,
   });
-  guest = { socket, connection, messages, input };
+  await until(() => messages.length > 0);
+  guest = { socket, connection, messages, input, first: messages.shift() };
   return guest;
 }
 
-const hello = { kind: 'hello', version: 1, kernelRelease: '6.1.0', bootMs: 2500 };
+const hello = { kind: 'hello', version: 2, kernelRelease: '6.1.0', bootMs: 2500 };
 const ready = { kind: 'ready', logging: true, marks: true, compiled: true, setupMs: 100 };
 const finish = { kind: 'finish', message: { kind: 'finish', reason: 'the end', failed: false, slot: {} } } as const;
 const exec = { kind: 'send', message: { kind: 'exec', argv: ['true'], env: {}, workdir: null } } as const;
@@ -132,21 +135,9 @@ async function events(): Promise<readonly Event[]> {
   return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Event]));
 }
 
-/** The pids of processes of the channel's user. */
-function channelProcesses(): readonly number[] {
-  return readdirSync('/proc').flatMap((name) => {
-    if (!/^\d+$/.test(name)) return [];
-    try {
-      return readFileSync(`/proc/${name}/status`, 'utf8').includes(`\nUid:\t${channelUid}\t`) ? [Number(name)] : [];
-    } catch {
-      return [];
-    }
-  });
-}
-
 kernelTest('startChannelHost() runs the channel process as a user of its own, without any privilege', async (t) => {
   t.is((await begin()).kind, 'value');
-  const [pid, ...more] = channelProcesses();
+  const [pid, ...more] = pidsOf(channelUid);
   t.deepEqual(more, []);
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   t.regex(status, new RegExp(`\nUid:\t${channelUid}\t${channelUid}\t${channelUid}\t${channelUid}\n`));
@@ -162,11 +153,12 @@ kernelTest('startChannelHost() runs the channel process as a user of its own, wi
 
 kernelTest('startChannelHost() carries a run by the book: messages, streams, events and counts', async (t) => {
   await begin();
-  const { connection, messages, input } = await attach();
+  const { connection, messages, input, first } = await attach();
+  t.is(first?.kind, 'wake');
   await connection.send(hello);
   t.like(await learn({ kind: 'next', kinds: ['hello'] }), { kernelRelease: '6.1.0', bootMs: 2500 });
   await until(() => messages.length > 0);
-  t.like(messages[0], { kind: 'configure', version: 1, sandbox: 'a', tag, policy: denyAll, allowUnlogged: false });
+  t.like(messages[0], { kind: 'configure', version: 2, sandbox: 'a', tag, policy: denyAll, allowUnlogged: false });
   await connection.send(ready);
   t.like(await learn({ kind: 'next', kinds: ['ready'] }), { logging: true });
   await learn(exec);
@@ -202,8 +194,8 @@ kernelTest('startChannelHost() carries a run by the book: messages, streams, eve
     t.log(`not validated: ${reason}`);
     if (isRequired('kernel')) t.fail(reason);
   }
-  await until(() => channelProcesses().length === 0);
-  t.deepEqual(channelProcesses(), []);
+  await until(() => pidsOf(channelUid).length === 0);
+  t.deepEqual(pidsOf(channelUid), []);
 });
 
 kernelTest('channel process: tells a guest of its run once its rulesets are compiled', async (t) => {
@@ -260,7 +252,7 @@ const hostile: Readonly<Record<string, readonly ['at once' | 'later', Buffer]>> 
   'a frame of another number': ['at once', frame(hello, 2)],
   'a message that is no JSON': ['at once', encodeFrame({ kind: 'message', payload: bytes('{"kind":') }, 1)],
   'JSON of great depth': ['at once', encodeFrame({ kind: 'message', payload: bytes('['.repeat(1_000_000)) }, 1)],
-  'another version': ['at once', frame({ ...hello, version: 2 }, 1)],
+  'another version': ['at once', frame({ ...hello, version: 1 }, 1)],
   'a word out of turn': ['at once', frame(ready, 1)],
   'counts that nobody asked for': ['at once', frame({ kind: 'counts', counts: null }, 1)],
   'output before a command': ['at once', Buffer.concat([frame(hello, 1), data(1, 2)])],
@@ -306,7 +298,7 @@ for (const [what, [when, sent]] of Object.entries(hostile)) {
       socket.write(sent);
       t.is(await learn({ kind: 'next', kinds: ['settled'] }), 'CHANNEL_PROTOCOL');
       await closed;
-      t.is(channelProcesses().length, 1);
+      t.is(pidsOf(channelUid).length, 1);
       harness.process.stdout?.resume();
       t.like((await learn(finish)) as RunSummary, { denied: 0, attempts: 0 });
       const last = (await events()).at(-1);
@@ -396,6 +388,7 @@ kernelTest('channel process: a boot that is given up leaves its console, and the
   const second = await attach();
   await second.connection.send(hello);
   t.like(await learn({ kind: 'next', kinds: ['hello'] }), { bootMs: 2500 });
+  t.notDeepEqual(first.first, second.first, 'each has a seed of its own');
   await until(() => second.messages.length > 0);
   t.like(second.messages[0], { kind: 'configure', compiled: null, emulated: false });
   console.destroy();
@@ -420,7 +413,7 @@ kernelTest('ChannelHost.next() fails with CHANNEL_CLOSED when the guest goes, or
   const { socket } = await attach();
   socket.destroy();
   t.is(await learn({ kind: 'next', kinds: ['hello'] }), 'CHANNEL_CLOSED');
-  const [pid] = channelProcesses();
+  const [pid] = pidsOf(channelUid);
   process.kill(pid ?? t.fail('there is no channel process'), 'SIGKILL');
   const answer = await ask({ kind: 'next', kinds: ['hello'] });
   t.like(answer, { kind: 'error', code: 'CHANNEL_CLOSED' });
@@ -491,9 +484,9 @@ kernelTest(`channel process: a canary that is missed is a finding, and ${canaryL
 
 kernelTest('channel process: ends when the privileged process is gone', async (t) => {
   await begin();
-  t.is(channelProcesses().length, 1);
+  t.is(pidsOf(channelUid).length, 1);
   harness.process.kill('SIGKILL');
-  await until(() => channelProcesses().length === 0);
-  t.deepEqual(channelProcesses(), []);
+  await until(() => pidsOf(channelUid).length === 0);
+  t.deepEqual(pidsOf(channelUid), []);
   t.true((await readdir(folder)).includes('events.jsonl'));
 });

@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { chmod, chown, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -10,6 +9,7 @@ import { Connection } from '../channel/index.ts';
 import { fact } from '../e2e/support/channel-facts.ts';
 import type { HarnessAnswer, HarnessCommand } from '../e2e/support/channel-harness.ts';
 import { kernelTest } from '../e2e/support/kernel-tier.ts';
+import { pidsOf } from '../e2e/support/pids.ts';
 import { seeded } from '../e2e/support/seeded.ts';
 import { until } from '../e2e/support/until.ts';
 import { readLog } from '../ocsf/index.ts';
@@ -40,7 +40,7 @@ async function stop(): Promise<void> {
   socket?.destroy();
   harness?.process.kill('SIGKILL');
   await harness?.ended;
-  await until(() => channelProcesses().length === 0);
+  await until(() => pidsOf(channelUid).length === 0);
 }
 
 async function ask(command: HarnessCommand): Promise<unknown> {
@@ -96,22 +96,10 @@ async function begin(maxBytes: number): Promise<Connection> {
   await new Promise((resolve) => guest.once('connect', resolve));
   const nothing = () => undefined;
   const connection = new Connection(guest, { onMessage: nothing, onData: nothing, onClose: nothing });
-  await connection.send({ kind: 'hello', version: 1, kernelRelease: '6.1.0', bootMs: 2500 });
+  await connection.send({ kind: 'hello', version: 2, kernelRelease: '6.1.0', bootMs: 2500 });
   await connection.send({ kind: 'ready', logging: true, marks: true, compiled: true, setupMs: 100 });
   await ask({ kind: 'next', kinds: ['ready'] });
   return connection;
-}
-
-/** The pids of processes of the channel's user. */
-function channelProcesses(): readonly number[] {
-  return readdirSync('/proc').flatMap((name) => {
-    if (!/^\d+$/.test(name)) return [];
-    try {
-      return readFileSync(`/proc/${name}/status`, 'utf8').includes(`\nUid:\t${channelUid}\t`) ? [Number(name)] : [];
-    } catch {
-      return [];
-    }
-  });
 }
 
 type Sequenced = { readonly metadata: { readonly sequence: number } };
@@ -167,10 +155,10 @@ for (const victim of ['the channel process', 'the privileged process'] as const)
         for (let number = 0; number < 400; number += 1) await connection.send({ kind: 'fact', fact });
       })().catch(() => undefined);
       await sleep(20 + random() * 150);
-      const [pid] = channelProcesses();
+      const [pid] = pidsOf(channelUid);
       if (victim === 'the channel process') process.kill(pid ?? t.fail('there is no channel process'), 'SIGKILL');
       else harness?.process.kill('SIGKILL');
-      await until(() => channelProcesses().length === 0);
+      await until(() => pidsOf(channelUid).length === 0);
       await stop();
       await sending;
       const found = (await sequences()).filter((word) => word !== 'unfinished');

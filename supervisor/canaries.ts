@@ -1,8 +1,8 @@
-import { randomInt } from 'node:crypto';
 import { messageOf } from '../base/index.ts';
 import type { BrokenLink, CanaryPacket, DeniedPacketFact } from '../channel/index.ts';
 import { type Canary, sendCanary } from './canary-packet.ts';
 import { canaryBit } from './fence.ts';
+import { randomBelow } from './kernel-random.ts';
 
 /** Where canaries are sent from, and how it is known that all log lines up to now were read. */
 export type CanariesOptions = {
@@ -116,9 +116,9 @@ export class Canaries {
 
 /** A canary to an address and port that hardly another one had. */
 function freshCanary(protocol: Canary['protocol'], version: 4 | 6): Canary {
-  const port = randomInt(1024, 65_536);
+  const port = 1024 + randomBelow(64_512);
   const address =
-    version === 4 ? `203.0.113.${randomInt(1, 255)}` : `2001:db8:7477::${randomInt(1, 0x10000).toString(16)}`;
+    version === 4 ? `203.0.113.${1 + randomBelow(254)}` : `2001:db8:7477::${(1 + randomBelow(0xffff)).toString(16)}`;
   return { protocol, address, port };
 }
 

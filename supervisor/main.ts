@@ -6,9 +6,10 @@ import { basename, dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, run, TapwardenError } from '../base/index.ts';
-import { Connection, channelVersion } from '../channel/index.ts';
+import { Connection } from '../channel/index.ts';
 import { channelPortName } from '../init/contract.ts';
 import type { JailPlan } from '../init/jail-plan.ts';
+import { withSameAddresses } from './address-randomisation.ts';
 import { optimizer } from './optimizer.ts';
 import { place } from './place.ts';
 import { openPort } from './port-stream.ts';
@@ -16,7 +17,7 @@ import { Session } from './session.ts';
 import { prepareWorkload } from './workload-namespace.ts';
 
 /**
- * The guest's program: opens the channel, says hello, and does what the host asks until the host is gone. When it ends,
+ * The guest's program: opens the channel, and does what the host asks until the host is gone. When it ends,
  * init powers the guest off; so does an error that nobody expected, after it was said on the console. In a jail the same
  * program runs on the host, in a mount namespace of its own and with the slot as its network.
  */
@@ -30,27 +31,36 @@ async function main(): Promise<void> {
       onData: (exec, number, payload) => session.onData(exec, number, payload),
       onClose: end,
     });
-    const session = new Session(connection, prepared);
+    const session = new Session(connection, { kernelRelease: release(), bootMs }, prepared);
     if (place.jail !== undefined) process.once('SIGTERM', end);
-    void connection.send({ kind: 'hello', version: channelVersion, kernelRelease: release(), bootMs });
   });
 }
 
-/** How the supervisor begins: its channel, and the workload's environment where that is in the making already. */
-type Beginning = { readonly stream: Duplex; readonly prepared: Promise<void> | undefined; readonly bootMs: number };
+/** How the supervisor begins: its channel, and the workload's environment, made or in the making. */
+type Beginning = { readonly stream: Duplex; readonly prepared: Promise<void>; readonly bootMs: number };
 
 async function startInGuest(): Promise<Beginning> {
   // Until a command has run for a while: see Session. Not earlier, as V8 takes no code that was made with other flags.
   optimizer.rest();
+  // Before the channel opens all is done that needs no word of the host: a guest whose state is kept does it once for all of them.
+  const prepared = withSameAddresses(async () => await prepareWorkload(run));
+  await Promise.allSettled([prepared, loadAhead()]);
   const bootMs = Math.round(uptime() * 1000);
-  return { stream: await openPort(channelPortName), prepared: undefined, bootMs };
+  return { stream: await openPort(channelPortName), prepared, bootMs };
+}
+
+/** What every run loads sooner or later. */
+async function loadAhead(): Promise<void> {
+  await import('./attribution/attribution.ts');
+  await import('./compiled-fence.ts');
+  await import('./fence-watch.ts');
 }
 
 /** In a jail the workload's environment needs no word of the host, so it is made while the channel process starts. */
 async function startInJail(plan: JailPlan): Promise<Beginning> {
   closeInherited();
   const folder = openSync(dirname(plan.channel), 'r');
-  const prepared = prepareWorkload(run, 0);
+  const prepared = prepareWorkload(run);
   // Who awaits it comes later.
   prepared.catch(() => undefined);
   const bootMs = Math.round(process.uptime() * 1000);

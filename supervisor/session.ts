@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import type { Socket } from 'node:net';
-import { isTapwardenError, messageOf, run, TapwardenError } from '../base/index.ts';
+import { isTapwardenError, messageOf, run, setClock, TapwardenError } from '../base/index.ts';
 import {
   type Connection,
   channelVersion,
@@ -25,6 +25,7 @@ import { FenceAccount } from './fence-account.ts';
 import { loadFence, workloadNamespacePath } from './fence-loader.ts';
 import type { FenceWatch, FenceWatchOptions } from './fence-watch.ts';
 import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
+import { reseedKernel } from './kernel-random.ts';
 import { awaitLocalAddress } from './local-address.ts';
 import { Monitor } from './monitor.ts';
 import { optimizer } from './optimizer.ts';
@@ -32,12 +33,15 @@ import { PacketOrigins } from './packet-origins.ts';
 import { place } from './place.ts';
 import { workloadEnvironment } from './workload-environment.ts';
 import { execCgroup, premadeExecs } from './workload-layout.ts';
-import { openWorkloadNamespace, prepareWorkload } from './workload-namespace.ts';
+import { openWorkloadNamespace } from './workload-namespace.ts';
 
 /** After the start of a command. */
 const optimizerRestMs = 2000;
 
 type Configuration = Extract<HostMessage, { kind: 'configure' }>;
+
+/** What the supervisor says of itself. `bootMs`: from the guest's boot, or the start of a jail's supervisor, until it was there. */
+export type Greeting = { readonly kernelRelease: string; readonly bootMs: number };
 
 type RunningExec = {
   readonly exec: Exec;
@@ -47,7 +51,8 @@ type RunningExec = {
 /** What the guest does at the host's word: get ready once, run commands, tell what it saw. */
 export class Session {
   readonly #connection: Connection;
-  readonly #prepared: Promise<void> | undefined;
+  readonly #greeting: Greeting;
+  readonly #prepared: Promise<void>;
   readonly #execs = new Map<number, RunningExec>();
   #account: FenceAccount | undefined;
   #origins: PacketOrigins | undefined;
@@ -60,9 +65,10 @@ export class Session {
   #watch: Promise<FenceWatch> | undefined;
   #proxy: GuestProxy | undefined;
 
-  /** `prepared` is the workload's environment, where it is in the making already. */
-  constructor(connection: Connection, prepared?: Promise<void>) {
+  /** `prepared` is the workload's environment, made or in the making. */
+  constructor(connection: Connection, greeting: Greeting, prepared: Promise<void>) {
     this.#connection = connection;
+    this.#greeting = greeting;
     this.#prepared = prepared;
   }
 
@@ -86,6 +92,8 @@ export class Session {
 
   async #handle(message: HostMessage): Promise<void> {
     switch (message.kind) {
+      case 'wake':
+        return await this.#wake(message.seed);
       case 'configure':
         return await this.#configure(message);
       case 'exec':
@@ -106,6 +114,12 @@ export class Session {
     }
   }
 
+  /** A jail has the host's random numbers. */
+  async #wake(seed: string): Promise<void> {
+    if (place.jail === undefined) await reseedKernel(Buffer.from(seed, 'base64'));
+    await this.#send({ kind: 'hello', version: channelVersion, ...this.#greeting });
+  }
+
   async #configure(message: Configuration): Promise<void> {
     const begun = process.hrtime.bigint();
     if (message.version !== channelVersion) {
@@ -115,6 +129,8 @@ export class Session {
       });
     }
     if (this.#origins !== undefined) throw new TapwardenError('STATE_ILLEGAL', { message: 'Configured already' });
+    // A guest's clock is off by seconds after a boot, and by days after it was kept. A jail has the host's.
+    if (place.jail === undefined) await setClock(message.time);
     const policy = parsePolicyModel(message.policy);
     const { tag, emulated } = message;
     this.#emulated = emulated;
@@ -160,7 +176,7 @@ export class Session {
   /** Makes the workload's environment, and the fence before any packet can pass. */
   async #buildFence(message: Configuration, monitor: Monitor, origins: PacketOrigins) {
     const { tag, direct, allowUnlogged } = message;
-    await (this.#prepared ?? prepareWorkload(run, message.time));
+    await this.#prepared;
     const compiled = fromText(message.compiled);
     const fence = await loadFence(run, { tag, direct, allowUnlogged, execs: guestExecMarks, compiled });
     const account = new FenceAccount({

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { dirname } from 'node:path';
-import { loadMounter, messageOf, type Run, setClock, TapwardenError } from '../base/index.ts';
+import { loadMounter, messageOf, type Run, TapwardenError } from '../base/index.ts';
 import { workloadNet } from './addresses.ts';
 import type { Lateness } from './attribution/attribution.ts';
 import { closeHostRoot, makeHostRoot } from './jail-root.ts';
@@ -18,7 +18,6 @@ const maxProcesses = 4096;
 /**
  * Prepares all of the workload's environment that needs no ruleset:
  *
- * - the clock, which at boot is off by seconds: `epochMs` is the host's;
  * - the network namespace, with a veth pair to the supervisor whose inner end is down, and so has no carrier: the fence is
  *   loaded before any packet can pass. Both ends know each other by fixed neighbour entries, so there is no discovery to
  *   allow;
@@ -31,15 +30,12 @@ const maxProcesses = 4096;
  *
  * @throws GUEST_SETUP_FAILED when a step fails
  */
-export async function prepareWorkload(run: Run, epochMs: number): Promise<void> {
+export async function prepareWorkload(run: Run): Promise<void> {
   await step('prepare the environment of the workload', async () => {
     const mounter = await loadMounter();
     const { jail } = place;
-    // A jail has the host's clock.
-    if (jail === undefined) {
-      await setClock(epochMs);
-      await startAccounting(mounter);
-    } else makeJailFolders(mounter);
+    if (jail === undefined) await startAccounting(mounter);
+    else makeJailFolders(mounter);
     const scripts = [namespaceSetup, ...(jail === undefined ? [] : [userNamespaceSetup(jail)])];
     const running = Promise.all(scripts.map(({ script, env }) => run(['sh', '-euc', script], { env })));
     // What fails first is told; whoever awaits the other comes later.

@@ -176,6 +176,7 @@ export class ChannelProcess {
     this.#connection = connection;
     this.#expected.clear();
     this.#expected.add('hello');
+    void this.#send({ kind: 'wake', seed: randomBytes(64).toString('base64') });
   }
 
   /** @throws CHANNEL_PROTOCOL when the guest says again, or unasked, what it says once at its time */

@@ -73,3 +73,17 @@ test('layers: processes start in base/runner.ts alone', (t) => {
     );
   t.deepEqual(offenders, []);
 });
+
+/**
+ * What a guest that is restored has of Node's own generators is what every other has: they live in its memory, and no seed of the
+ * kernel reaches them.
+ */
+const nodeRandom = /\b(randomBytes|randomInt|randomUUID|randomFill(Sync)?|getRandomValues)\s*\(|\bMath\.random\b/;
+
+test('layers: what runs in a guest draws its random numbers from the kernel', (t) => {
+  // Events, and what is random in them, are made on the host.
+  const guest = ['supervisor', ...(allowed['supervisor'] ?? [])].filter((layer) => layer !== 'ocsf');
+  const offenders = guest.flatMap(sourcesOf).filter((file) => nodeRandom.test(readFileSync(file, 'utf8')));
+  t.deepEqual(offenders, []);
+  t.regex('const port = randomInt(1024, 65_536);', nodeRandom);
+});
