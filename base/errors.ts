@@ -38,7 +38,7 @@ export const errorCodes = {
   VMM_FAILED: 'The virtual machine monitor ended before the guest was up, or while it ran.',
   JAIL_UNSUPPORTED: 'The host lacks what a jail needs, or cannot keep a limit that was asked for.',
   JAIL_FAILED: 'The supervisor of a jail ended by itself, or processes of a jail do not end.',
-  VM_BOOT_TIMEOUT: 'The guest did not report in time, at the second attempt either.',
+  VM_BOOT_TIMEOUT: 'The guest did not report in time, at the second boot either.',
   GUEST_SETUP_FAILED: 'The guest could not build its half of the fence or its workload environment; no workload ran.',
   CHANNEL_PROTOCOL: 'A message on the channel between host and guest breaks the protocol.',
   CHANNEL_CLOSED: 'The channel between host and guest closed while the sandbox was in use.',

@@ -3,7 +3,7 @@ import type { RunSummary } from '../driver-vm/index.ts';
 import type { Context } from './context.ts';
 
 /** Steps that are said on a terminal alone, where the next one takes their place. */
-const shortSteps: readonly string[] = ['booting the guest', 'starting the jail'];
+const shortSteps: readonly string[] = ['starting the guest', 'starting the jail'];
 
 /** What a run says on standard error while and after it runs. */
 export class Progress {

@@ -12,7 +12,7 @@ export class SignalRelay {
   #send: ((signal: number) => void) | undefined;
   #passed = 0;
   #interrupt: ((signal: number) => void) | undefined;
-  #early: number | undefined;
+  readonly #early = new AbortController();
 
   constructor() {
     for (const name of relayed) {
@@ -20,6 +20,11 @@ export class SignalRelay {
       this.#handlers.set(name, handler);
       process.on(name, handler);
     }
+  }
+
+  /** Aborted, by an {@link Interrupted}, when a signal comes before there is a command. */
+  get early(): AbortSignal {
+    return this.#early.signal;
   }
 
   /** From now on signals go to the command. */
@@ -30,9 +35,9 @@ export class SignalRelay {
   /** Rejects with {@link Interrupted} when a signal comes before there is a command. */
   async beforeCommand(): Promise<never> {
     return await new Promise((_, reject) => {
-      const interrupt = (signal: number): void => reject(new Interrupted(signal));
-      if (this.#early !== undefined) interrupt(this.#early);
-      this.#interrupt = interrupt;
+      const interrupt = (): void => reject(this.early.reason);
+      if (this.early.aborted) interrupt();
+      else this.early.addEventListener('abort', interrupt, { once: true });
     });
   }
 
@@ -50,8 +55,7 @@ export class SignalRelay {
 
   #take(signal: number): void {
     if (this.#send === undefined) {
-      this.#early = signal;
-      this.#interrupt?.(signal);
+      this.#early.abort(new Interrupted(signal));
       return;
     }
     this.#passed += 1;

@@ -15,12 +15,15 @@ export type CarrierPlace = {
   readonly consoleSocket: string;
 };
 
+/** A way to start a carrier: from nothing, or from a state that was kept. */
+export type CarrierAttempt = 'boot' | 'restore';
+
 /** What carries the supervisor of a sandbox: a virtual machine, or the host itself. */
 export type Carrier = {
   /** How the guest's processor is run; `undefined` where there is no guest. */
   readonly accelerator: Accelerator | undefined;
-  /** How often it is started when the supervisor does not report. */
-  readonly attempts: number;
+  /** How it is started, one after the other, until the supervisor reports. */
+  readonly attempts: readonly CarrierAttempt[];
   /** Whether it is started as soon as its slot is there, and waits for the channel by itself. */
   readonly startsEarly: boolean;
   /** How long it has to take back what it changed of the host, after a SIGTERM; 0 where it changes nothing. Milliseconds. */
@@ -39,7 +42,9 @@ export type Carrier = {
 export type PreparedCarrier = {
   readonly slot: Slot;
   /** Starts the program that carries the supervisor. Its standard error is a pipe. */
-  readonly start: () => Child;
+  readonly start: (attempt: CarrierAttempt) => Child;
+  /** Does away with the state that was to be restored, since it does not come up. */
+  readonly discard?: () => Promise<void>;
   /** Watches the host's own tables from then on, what they drop and that nobody changes them; absent where there are none. */
   readonly watch?: (told: Pick<SlotWatchOptions, 'onDrops' | 'onChange'>) => Promise<void>;
   /** Packets that the host's own tables dropped, by counter, at the end; empty where there are none. Ends the watch. */
@@ -60,9 +65,9 @@ export class CarrierProcess {
     return this.#child !== undefined;
   }
 
-  start(prepared: PreparedCarrier): void {
+  start(prepared: PreparedCarrier, attempt: CarrierAttempt): void {
     this.#said = '';
-    const child = prepared.start();
+    const child = prepared.start(attempt);
     child.process.stderr?.on('data', (piece: Buffer) => {
       this.#said = (this.#said + piece.toString('utf8')).slice(-2000);
     });

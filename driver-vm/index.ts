@@ -14,4 +14,5 @@ export { checkSandboxId, isOwned, listSandboxes, sandboxFolder, usersOf } from '
 export { type IncompleteCode, incompleteCodes, incompleteReason } from './shared/incomplete.ts';
 export type { ExecRequest, RunSummary } from './shared/ipc.ts';
 export { framesRuleset, slotRuleset, slotTable } from './slot-table.ts';
+export { prepareSnapshot, type Snapshot, type SnapshotOptions } from './snapshot/snapshot.ts';
 export { type Accelerator, confined, qemuArguments } from './vmm.ts';

@@ -12,6 +12,8 @@ export type Machine = {
   readonly accelerator: AcceleratorChoice;
   /** The host's time-stamp counter in kHz. */
   readonly tscKhz: number;
+  /** What QEMU says of itself. Example: `QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)`. */
+  readonly vmmVersion: string;
 };
 
 /** What {@link prepareMachine} works from. */
@@ -47,7 +49,7 @@ export async function prepareMachine(options: MachineOptions): Promise<Machine> 
   const guest = await findGuest(options);
   const tscKhz = parseTscKhz(await readFile('/proc/cpuinfo', 'utf8')) ?? fallbackTscKhz;
   const accelerator = await chooseAccelerator({ stateDir, guest, tscKhz, vmmVersion, onProgress });
-  return { guest, workload, accelerator, tscKhz };
+  return { guest, workload, accelerator, tscKhz, vmmVersion };
 }
 
 /**

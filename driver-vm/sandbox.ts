@@ -1,11 +1,17 @@
 import { chmod, chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isTapwardenError, type Run, sanitizeText, TapwardenError, UndoStack } from '../base/index.ts';
+import { isTapwardenError, messageOf, type Run, sanitizeText, TapwardenError, UndoStack } from '../base/index.ts';
 import type { DirectDestination } from '../nft/index.ts';
 import type { EventContext, FsyncPolicy } from '../ocsf/index.ts';
 import type { Policy } from '../policy/index.ts';
-import { type Carrier, type CarrierPlace, CarrierProcess, type PreparedCarrier } from './carrier.ts';
+import {
+  type Carrier,
+  type CarrierAttempt,
+  type CarrierPlace,
+  CarrierProcess,
+  type PreparedCarrier,
+} from './carrier.ts';
 import { type ChannelHost, startChannelHost } from './channel-host.ts';
 import { consoleLinesOf } from './console-lines.ts';
 import { defaultPool, type Pool } from './direct/pool.ts';
@@ -63,6 +69,9 @@ export type Timeouts = { readonly helloMs: number; readonly readyMs: number };
 
 /** Under emulation, with more guests than cores, a boot takes several times its usual three seconds. */
 export const defaultTimeouts: Timeouts = { helloMs: 45_000, readyMs: 45_000 };
+
+/** A guest that is restored is there in a second, or never. */
+const restoreMs = 20_000;
 
 /** How a command ended: with a status, or by a signal. */
 export type ExecEnd = { readonly status: number | null; readonly signal: number | null };
@@ -130,8 +139,8 @@ export class Sandbox {
   }
 
   /**
-   * Boots the guest, or starts the jail's supervisor, and waits until the fence stands. A guest that does not report in time is booted once more: under
-   * emulation a boot can hang for no reason of its own.
+   * Restores or boots the guest, or starts the jail's supervisor, and waits until the fence stands. A guest that does not report in
+   * time is booted once more: under emulation a boot can hang for no reason of its own.
    *
    * @throws VM_BOOT_TIMEOUT when the second boot does not report either; `details.console` is the end of its console
    * @throws VMM_FAILED, JAIL_FAILED when QEMU, or the supervisor, ends by itself
@@ -140,7 +149,7 @@ export class Sandbox {
   async start(): Promise<void> {
     const to = nextState(this.#state, 'start');
     const begun = await Promise.allSettled([
-      this.#bootOrTwice(),
+      this.#bootAtLast(),
       this.#compileFence(),
       this.#openGateway(),
       this.#watch(),
@@ -232,7 +241,8 @@ export class Sandbox {
     this.#undo.push('end what carries the supervisor', async () => await this.#process.end());
     if (this.#options.direct.length > 0) await this.#openUplink(this.#prepared.slot, index);
     this.#mark('slot');
-    if (this.#carrier.startsEarly) this.#process.start(this.#prepared);
+    const [first] = this.#carrier.attempts;
+    if (this.#carrier.startsEarly && first !== undefined) this.#process.start(this.#prepared, first);
   }
 
   async #startChannel({ channelSocket, consoleSocket }: CarrierPlace): Promise<void> {
@@ -313,22 +323,42 @@ export class Sandbox {
     };
   }
 
-  async #bootOrTwice(): Promise<void> {
-    try {
-      await this.#boot();
-    } catch (error) {
-      if (!isTapwardenError(error, 'VM_BOOT_TIMEOUT') || this.#carrier.attempts === 1) throw error;
-      this.#options.onProgress?.('the guest did not come up in time; booting once more');
-      await this.#boot();
+  /** Starts what carries the supervisor, in the ways that it knows, until one succeeds. */
+  async #bootAtLast(): Promise<void> {
+    const { attempts } = this.#carrier;
+    for (const [number, attempt] of attempts.entries()) {
+      const next = attempts[number + 1];
+      try {
+        return await this.#boot(attempt);
+      } catch (error) {
+        if (next === undefined || !(await this.#mayGoOn(attempt, error))) throw error;
+      }
     }
   }
 
-  async #boot(): Promise<void> {
+  /** Whether the failure of an attempt may be one of its way: under emulation a boot can hang, and a kept state be of no use. */
+  async #mayGoOn(attempt: CarrierAttempt, error: unknown): Promise<boolean> {
+    const late = isTapwardenError(error, 'VM_BOOT_TIMEOUT');
+    if (!late && !(attempt === 'restore' && isTapwardenError(error, 'VMM_FAILED'))) return false;
+    const { onProgress = () => undefined } = this.#options;
+    if (attempt === 'boot') {
+      onProgress('the guest did not come up in time; booting once more');
+      return true;
+    }
+    onProgress(`the kept state of the guest does not come up; booting one: ${messageOf(error)}`);
+    if (!late) await this.#endBoot();
+    await this.#thePrepared().discard?.();
+    return true;
+  }
+
+  async #boot(attempt: CarrierAttempt): Promise<void> {
     const { helloMs, readyMs } = this.#options.timeouts ?? defaultTimeouts;
-    if (!this.#process.started) this.#process.start(this.#thePrepared());
+    if (!this.#process.started) this.#process.start(this.#thePrepared(), attempt);
     this.#mark('vmm');
     const channel = this.#theChannel();
-    const hello = await this.#withinBoot(channel.next('hello'), helloMs);
+    const limitMs = attempt === 'restore' ? Math.min(helloMs, restoreMs) : helloMs;
+    const hello = await this.#withinBoot(channel.next('hello'), limitMs);
+    this.#timings['restored'] = Number(attempt === 'restore');
     this.#timings['guestBootMs'] = hello.bootMs;
     this.#mark('hello');
     const ready = await this.#withinBoot(channel.next('ready'), readyMs);
@@ -347,15 +377,20 @@ export class Sandbox {
     } finally {
       timer.abort();
     }
-    await this.#process.end();
-    const channel = this.#theChannel();
-    channel.send({ kind: 'reset' });
-    const { text } = await channel.next('console');
+    const text = await this.#endBoot();
     throw new TapwardenError('VM_BOOT_TIMEOUT', {
       message: `The guest did not report within ${limitMs / 1000} s of its boot`,
       hint: `The end of its console:\n${consoleLinesOf(text)}`,
       details: { console: text },
     });
+  }
+
+  /** Makes ready for another attempt. Returns what the guest wrote on its console. */
+  async #endBoot(): Promise<string> {
+    await this.#process.end();
+    const channel = this.#theChannel();
+    channel.send({ kind: 'reset' });
+    return (await channel.next('console')).text;
   }
 
   async #orEnd<T>(step: Promise<T>): Promise<T> {

@@ -6,6 +6,7 @@ import type { Carrier } from './carrier.ts';
 import { consoleLinesOf } from './console-lines.ts';
 import { makeSlot, readSlotDrops } from './slot.ts';
 import type { SlotWatch } from './slot-watch.ts';
+import { discardSnapshot, type Snapshot, withState } from './snapshot/snapshot.ts';
 import { startVmm } from './vmm.ts';
 
 /** What a virtual machine carries a sandbox with. */
@@ -19,15 +20,17 @@ export type VirtualMachineOptions = {
   readonly tscKhz: number;
   readonly cpus: number;
   readonly memoryMiB: number;
+  /** The state of such a machine that has booted, to be restored instead of a boot; `undefined`: it boots. */
+  readonly snapshot?: Snapshot | undefined;
 };
 
 /** A virtual machine: QEMU in the slot, as a user of its own. Under emulation a boot can hang for no reason of its own. */
 export function virtualMachine(options: VirtualMachineOptions): Carrier {
-  const { id, run, direct, guest, workload, tscKhz, cpus, memoryMiB } = options;
+  const { id, run, direct, guest, workload, tscKhz, cpus, memoryMiB, snapshot } = options;
   const { accelerator } = options.accelerator;
   return {
     accelerator,
-    attempts: 2,
+    attempts: snapshot === undefined ? ['boot', 'boot'] : ['restore', 'boot', 'boot'],
     startsEarly: false,
     graceMs: 0,
     socketGroup: ({ vmm }) => vmm,
@@ -45,7 +48,12 @@ export function virtualMachine(options: VirtualMachineOptions): Carrier {
           undo.push("end the watch of the slot's tables", async () => void (await opened.close()));
           watch = opened;
         },
-        start: () => startVmm(slot.enter, { uid: users.vmm, gid: users.vmm }, machine),
+        start: (attempt) => {
+          const user = { uid: users.vmm, gid: users.vmm };
+          if (attempt === 'boot' || snapshot === undefined) return startVmm(slot.enter, user, machine);
+          return withState(snapshot, (fd) => startVmm(slot.enter, user, machine, fd));
+        },
+        ...(snapshot === undefined ? {} : { discard: async () => await discardSnapshot(snapshot) }),
         readDrops: async () => await (watch === undefined ? readSlotDrops(run, slot) : watch.close()),
       };
     },

@@ -22,6 +22,14 @@ for (const accelerator of ['tcg', 'kvm'] as const) {
   });
 }
 
+test('qemuArguments() lets QEMU be told what to do where it is asked to, and nowhere else', (t) => {
+  const words = qemuArguments({ ...options, controlSocket: '/run/a,b/control' });
+  t.deepEqual(words.slice(qemuArguments(options).length), [
+    ...['-chardev', 'socket,id=control,path=/run/a,,b/control', '-mon', 'chardev=control,mode=control'],
+  ]);
+  t.deepEqual(words.slice(0, qemuArguments(options).length), qemuArguments(options));
+});
+
 test('qemuArguments() opens both disks read-only, and escapes commas in paths', (t) => {
   const words = qemuArguments({
     ...options,

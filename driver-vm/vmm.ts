@@ -17,7 +17,12 @@ export type VmmOptions = {
   readonly channelSocket: string;
   readonly consoleSocket: string;
   readonly name: string;
+  /** Where QEMU is told what to do; absent where nobody tells it. */
+  readonly controlSocket?: string;
 };
+
+/** The port of the channel, in QEMU's events. */
+export const channelPortId = 'channel-port';
 
 /** Who runs QEMU. Both are the same number; never 0. */
 export type VmmUser = { readonly uid: number; readonly gid: number };
@@ -29,7 +34,7 @@ export type VmmUser = { readonly uid: number; readonly gid: number };
  * display. Disks are read-only. Source: qemu-system-x86_64(1); docs/system/i386/microvm.rst of QEMU 7.2.
  */
 export function qemuArguments(options: VmmOptions): Argv {
-  const { guest, accelerator } = options;
+  const { guest, accelerator, controlSocket } = options;
   return [
     'qemu-system-x86_64',
     '-name',
@@ -69,23 +74,36 @@ export function qemuArguments(options: VmmOptions): Argv {
     '-chardev',
     `socket,id=channel,path=${escapeOption(options.channelSocket)}`,
     '-device',
-    `virtserialport,chardev=channel,name=${channelPortName}`,
+    `virtserialport,id=${channelPortId},chardev=channel,name=${channelPortName}`,
     '-chardev',
     `socket,id=console,path=${escapeOption(options.consoleSocket)}`,
     '-serial',
     'chardev:console',
+    ...(controlSocket === undefined ? [] : control(controlSocket)),
   ];
 }
 
+function control(path: string): readonly string[] {
+  return ['-chardev', `socket,id=control,path=${escapeOption(path)}`, '-mon', 'chardev=control,mode=control'];
+}
+
 /**
- * Starts QEMU in the slot, confined as {@link confined} has it.
+ * What makes QEMU take up the state of a machine from its descriptor 3, and go on where that one was, without telling the network
+ * that it has moved: it has not, and the slot drops what an honest guest does not send.
+ */
+const restoring: readonly string[] = ['-global', 'migration.announce-rounds=0', '-incoming', 'fd:3'];
+
+/**
+ * Starts QEMU in the slot, confined as {@link confined} has it. `stateFd` is an open file with the state of a machine that had the
+ * same options, which is restored; without it the guest boots.
  *
  * @throws VMM_PRIVILEGED when the user is root: there is no such fallback
  */
-export function startVmm(enter: readonly string[], user: VmmUser, options: VmmOptions): Child {
+export function startVmm(enter: readonly string[], user: VmmUser, options: VmmOptions, stateFd?: number): Child {
   const devices = options.accelerator === 'kvm' ? ['tun', 'kvm'] : ['tun'];
-  return start([...enter, ...confined(user, devices, qemuArguments(options))] as unknown as Argv, {
-    stdio: ['ignore', 'ignore', 'pipe'],
+  const argv: Argv = [...qemuArguments(options), ...(stateFd === undefined ? [] : restoring)];
+  return start([...enter, ...confined(user, devices, argv)] as unknown as Argv, {
+    stdio: ['ignore', 'ignore', 'pipe', ...(stateFd === undefined ? [] : [stateFd])],
     env: plainEnvironment,
     detached: true,
   });

@@ -28,6 +28,15 @@ test('ensureEntry builds an entry once, whoever asks at the same time', async (t
   t.is((await stat(join(path, 'ab'))).mode & 0o777, 0o755, 'the VMM, a user of its own, can read it');
 });
 
+test('ensureEntry keeps from other users what is private', async (t) => {
+  const path = await store(t);
+  const build = async (directory: string): Promise<void> =>
+    await writeFile(join(directory, 'state'), 'x', { mode: 0o644 });
+  const directory = await ensureEntry({ store: path, hash: 'ab', onProgress: silent, isPrivate: true, build });
+  t.is((await stat(directory)).mode & 0o777, 0o700);
+  t.is((await stat(join(directory, 'state'))).mode & 0o777, 0o600);
+});
+
 test('ensureEntry makes nothing where it may not build, and finds what is there', async (t) => {
   const path = await store(t);
   const build = () => Promise.reject(new Error('must not be called'));

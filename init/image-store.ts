@@ -19,6 +19,8 @@ export type StoreEntry = {
   readonly onProgress: Progress;
   /** Whether an entry that is not there is built; otherwise it is an error. @default true */
   readonly mayBuild?: boolean;
+  /** Whether only root may read it. @default false */
+  readonly isPrivate?: boolean;
   /** Fills `directory`, which is empty and will be moved, whole, to its final place. */
   readonly build: (directory: string) => Promise<void>;
 };
@@ -49,7 +51,10 @@ export async function ensureEntry(entry: StoreEntry): Promise<string> {
     const temporary = await mkdtemp(join(entry.store, unfinishedPrefix));
     try {
       await entry.build(temporary);
-      await finish(temporary);
+      await finish(
+        temporary,
+        entry.isPrivate === true ? { file: 0o600, folder: 0o700 } : { file: 0o644, folder: 0o755 },
+      );
       await rename(temporary, directory);
     } finally {
       await rm(temporary, { recursive: true, force: true });
@@ -89,17 +94,17 @@ async function removeUnfinished(store: string): Promise<void> {
 }
 
 /**
- * Lets every user read what was built, whatever the umask, since the VMM reads its disks as a user of its own; and
+ * Lets every user read what was built, unless it is private, whatever the umask, since the VMM reads its disks as a user of its own; and
  * writes it through to the disk, so that no power failure leaves a finished name on unfinished data.
  */
-async function finish(directory: string): Promise<void> {
-  await chmod(directory, 0o755);
+async function finish(directory: string, modes: { readonly file: number; readonly folder: number }): Promise<void> {
+  await chmod(directory, modes.folder);
   for (const entry of await readdir(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name);
     if (entry.isDirectory()) {
-      await finish(path);
+      await finish(path, modes);
     } else {
-      await chmod(path, 0o644);
+      await chmod(path, modes.file);
       const file = await open(path, 'r');
       await file.datasync().finally(() => file.close());
     }

@@ -13,7 +13,7 @@ Looks at all that a sandbox needs, each thing by trying it: root, programs, QEMU
 features, what a jail needs, the images, disk space. Whether KVM is usable is found out by booting a guest on it once; the answer is kept.
 Nothing else that it does stays.
 
-  --build               build the images if they are not there yet
+  --build               build the images if they are not there yet, and keep the state of a guest where guests are emulated
   --json                [{"level": "ok"|"warn"|"missing", "what": TEXT, "found": TEXT, "todo": TEXT|null}…]
 
 Exit status: 0 when all that is needed is there, 1 when something is missing, 125 when tapwarden failed.

@@ -8,7 +8,7 @@ import { ownFailure } from '../context.ts';
 import { loadPolicy } from '../policy-file.ts';
 import { Progress } from '../progress.ts';
 import { writeResult } from '../result-file.ts';
-import { prepareCarrier } from '../run/carrier.ts';
+import { prepareCarrier, withSnapshot } from '../run/carrier.ts';
 import { describeEnd, exitOf, type RunEnd } from '../run/end.ts';
 import { eventContext } from '../run/event-context.ts';
 import { type RunOptions, readRunOptions } from '../run/options.ts';
@@ -34,6 +34,8 @@ The machine
                         a path to an .ext4 file (default: default; in a jail: the host's own, as far as they are shown)
   --cpus N              processors, 1 to 64 (default: 1)
   --memory MIB          memory, 256 to 65536 MiB (default: 512)
+  --fresh-boot          boot a guest where guests are emulated too. Else one that has booted before is restored, which is
+                        quicker, and shares what its kernel made up at that boot with others (docs/snapshot.md)
   --id ID               the sandbox's name, a-z, 0-9 and '-' (default: a random one)
 
 The command
@@ -98,9 +100,10 @@ async function runToEnd(
   const pool = poolOf(context.env);
   const direct = await directDestinations(policy.policy, pool);
   const { carrier, image } = await prepareCarrier(context, options, progress);
-  const prepared = Date.now();
   const signals = new SignalRelay();
   try {
+    const whole = await withSnapshot(context, { options, carrier, progress, signal: signals.early });
+    const prepared = Date.now();
     const events = await openEventsFile(options.eventsFile, options.rotation);
     if (events.torn !== undefined) progress.say(`a torn last line of the event log was moved to ${events.torn}`);
     const tag = makeLogTag(randomBytes(16));
@@ -108,7 +111,7 @@ async function runToEnd(
       id: options.id,
       paths: context.paths,
       run: runProgram,
-      ...carrier,
+      ...whole,
       policy: policy.policy,
       direct,
       pool,
@@ -142,7 +145,7 @@ async function useSandbox(
   onSummary: (summary: RunSummary) => void,
 ): Promise<Pick<RunEnd, 'exit' | 'reason'>> {
   try {
-    progress.step(options.jail ? 'starting the jail' : 'booting the guest');
+    progress.step(options.jail ? 'starting the jail' : 'starting the guest');
     await Promise.race([sandbox.start(), signals.beforeCommand()]);
     progress.clear();
     if (!sandbox.logging) {

@@ -24,6 +24,7 @@ import {
 import { checkRuleset, probeFeatures } from '../../nft/index.ts';
 import { packageEngine } from '../package-info.ts';
 import { examineJail } from './examine-jail.ts';
+import { examineSnapshot } from './examine-snapshot.ts';
 import { type Finding, missing, ok, warn } from './finding.ts';
 import {
   type FoundProgram,
@@ -69,6 +70,9 @@ export async function examine(options: ExamineOptions): Promise<readonly Finding
     ...(uid === 0 ? await examineJail(run) : [unseen('jail')]),
     ...images.findings,
     await examineAccelerator(options, images.guest),
+    ...(images.guest !== undefined && images.workloadBuilt && options.env['TAPWARDEN_GUEST_DIR'] === undefined
+      ? [await tried('guest state', () => examineSnapshot(options))]
+      : []),
     await examineDisk(paths, images.guest === undefined || !images.workloadBuilt),
     judgeMemory(await readFile('/proc/meminfo', 'utf8')),
     uid === 0 ? await tried('leftovers', () => examineLeftovers(paths)) : unseen('leftovers'),

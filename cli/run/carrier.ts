@@ -1,5 +1,5 @@
 import { run } from '../../base/index.ts';
-import { prepareMachine } from '../../driver-vm/index.ts';
+import { prepareMachine, prepareSnapshot, type Snapshot } from '../../driver-vm/index.ts';
 import { ensureWorkloadImage } from '../../init/index.ts';
 import type { Context } from '../context.ts';
 import type { Progress } from '../progress.ts';
@@ -23,4 +23,30 @@ export async function prepareCarrier(context: Context, options: RunOptions, prog
     ...(guestDir === undefined ? {} : { guestDir }),
   });
   return { carrier: { ...machine, cpus, memoryMiB }, image: machine.workload };
+}
+
+type Carrier = Awaited<ReturnType<typeof prepareCarrier>>['carrier'];
+
+/** The same, with the state of such a guest that has booted, where one is kept or can be. */
+export async function withSnapshot(
+  context: Context,
+  {
+    options,
+    carrier,
+    progress,
+    signal,
+  }: {
+    readonly options: RunOptions;
+    readonly carrier: Carrier;
+    readonly progress: Progress;
+    readonly signal: AbortSignal;
+  },
+): Promise<Carrier & { readonly snapshot?: Snapshot | undefined }> {
+  // A guest of somebody's own is not known by its name.
+  if ('jail' in carrier || !options.restore || context.env['TAPWARDEN_GUEST_DIR'] !== undefined) return carrier;
+  const onProgress = (line: string): void => progress.step(line);
+  return {
+    ...carrier,
+    snapshot: await prepareSnapshot({ paths: context.paths, machine: carrier, run, onProgress, signal }),
+  };
 }

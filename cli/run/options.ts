@@ -5,6 +5,9 @@ import type { FsyncPolicy, Rotation } from '../../ocsf/index.ts';
 import type { Context } from '../context.ts';
 import { readNumber, readOptions, readWord, usage } from '../options.ts';
 
+/** How large a guest is where nobody says. */
+export const defaultSize = { cpus: 1, memoryMiB: 512 } as const;
+
 /** What a command line of `tapwarden run` asks for. */
 export type RunOptions = {
   readonly id: string;
@@ -13,6 +16,8 @@ export type RunOptions = {
   readonly jail: boolean;
   /** `undefined`: the default image, or in a jail the host's own root. */
   readonly image: string | undefined;
+  /** Whether a guest that has booted before may be restored instead of a boot. */
+  readonly restore: boolean;
   readonly cpus: number;
   readonly memoryMiB: number;
   /** Limits that were asked for on the command line. */
@@ -42,6 +47,7 @@ export function readRunOptions(context: Context, args: readonly string[]): RunOp
     allow: { type: 'string', multiple: true },
     jail: { type: 'boolean' },
     image: { type: 'string' },
+    'fresh-boot': { type: 'boolean' },
     cpus: { type: 'string' },
     memory: { type: 'string' },
     id: { type: 'string' },
@@ -74,8 +80,10 @@ export function readRunOptions(context: Context, args: readonly string[]): RunOp
     allow: values.allow ?? [],
     jail: values.jail ?? false,
     image: values.image,
-    cpus: readNumber('run', '--cpus', values.cpus, { min: 1, max: 64, unit: 'processors' }) ?? 1,
-    memoryMiB: readNumber('run', '--memory', values.memory, { min: 256, max: 65_536, unit: 'MiB' }) ?? 512,
+    restore: !(values['fresh-boot'] ?? false),
+    cpus: readNumber('run', '--cpus', values.cpus, { min: 1, max: 64, unit: 'processors' }) ?? defaultSize.cpus,
+    memoryMiB:
+      readNumber('run', '--memory', values.memory, { min: 256, max: 65_536, unit: 'MiB' }) ?? defaultSize.memoryMiB,
     limits: [
       ...(values.cpus === undefined ? [] : ['cpu' as const]),
       ...(values.memory === undefined ? [] : ['memory' as const]),

@@ -42,7 +42,7 @@ export type JailOptions = {
 export function jail(options: JailOptions): Carrier {
   return {
     accelerator: undefined,
-    attempts: 1,
+    attempts: ['boot'],
     startsEarly: true,
     graceMs: 1000,
     // Root connects to them, and nobody else.

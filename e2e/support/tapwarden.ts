@@ -35,6 +35,8 @@ export type RunningCommand = {
   readonly stdout: Readable;
   /** Standard output up to now, where it is collected. */
   readonly output: () => string;
+  /** Standard error up to now. */
+  readonly errors: () => string;
   readonly kill: (signal: NodeJS.Signals) => void;
   readonly ended: Promise<CommandResult>;
 };
@@ -75,6 +77,7 @@ export function startTapwarden(args: readonly string[], options: CommandOptions 
     stdin,
     stdout,
     output: () => Buffer.concat(pieces).toString('latin1'),
+    errors: () => Buffer.concat(errors).toString('utf8'),
     kill,
     ended: finished(child.ended, [stdout, stderr]).then(({ status, signal }) => {
       clearTimeout(watchdog);
