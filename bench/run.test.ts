@@ -7,17 +7,20 @@ const steps = {
   ...{ started: 4800, exited: 4900, settled: 5000, stopped: 5020, deleted: 5040, ended: 5060, guestBootMs: 2500 },
 };
 
-test('phasesOf: the phases follow each other without a gap, so that they add up to the whole run', (t) => {
-  t.is(
-    phasesOf(steps).reduce((sum, ms) => sum + ms, 0),
-    steps.ended - steps.spawned,
-  );
-  t.is(phasesOf(steps)[phases.findIndex(({ name }) => name === 'boot')], 2500);
+for (const way of ['restored', 'booted'] as const) {
+  test(`phasesOf: the phases of a ${way} guest follow each other without a gap, and add up to the whole run`, (t) => {
+    const sum = phasesOf(way, steps).reduce((all, ms) => all + ms, 0);
+    t.is(sum, steps.ended - steps.spawned);
+  });
+}
+
+test('phasesOf: when the guest’s kernel began follows from the guest’s own clock', (t) => {
+  t.is(phasesOf('booted', steps)[phases.booted.findIndex(({ name }) => name === 'boot')], 2500);
 });
 
 test('phasesOf: a run that leaves a step out is an error', (t) => {
   const { settled: _, ...without } = steps;
-  t.throws(() => phasesOf(without), { instanceOf: RangeError, message: /'settled'/ });
+  t.throws(() => phasesOf('booted', without), { instanceOf: RangeError, message: /'settled'/ });
 });
 
 test('summarize: the median of an odd and of an even number, and no median of nothing', (t) => {
