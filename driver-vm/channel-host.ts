@@ -102,6 +102,23 @@ export class ChannelHost {
   }
 
   /**
+   * Gives up the guest that is there, or was to come: the next that connects is another one. Returns what it wrote on its console.
+   *
+   * @throws CHANNEL_CLOSED when the process ends instead
+   */
+  async reset(): Promise<string> {
+    this.send({ kind: 'reset' });
+    for (;;) {
+      try {
+        return (await this.next('console')).text;
+      } catch (error) {
+        // That the one that is given up is gone, or failed, may be told before.
+        if (this.#over !== undefined) throw error;
+      }
+    }
+  }
+
+  /**
    * Closes the record: writes the last event and waits until the log is on the disk. That the guest is gone by now is no
    * failure any more.
    *

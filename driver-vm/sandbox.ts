@@ -70,9 +70,6 @@ export type Timeouts = { readonly helloMs: number; readonly readyMs: number };
 /** Under emulation, with more guests than cores, a boot takes several times its usual three seconds. */
 export const defaultTimeouts: Timeouts = { helloMs: 45_000, readyMs: 45_000 };
 
-/** A guest that is restored is there in a second, or never. */
-const restoreMs = 20_000;
-
 /** How a command ended: with a status, or by a signal. */
 export type ExecEnd = { readonly status: number | null; readonly signal: number | null };
 
@@ -356,8 +353,7 @@ export class Sandbox {
     if (!this.#process.started) this.#process.start(this.#thePrepared(), attempt);
     this.#mark('vmm');
     const channel = this.#theChannel();
-    const limitMs = attempt === 'restore' ? Math.min(helloMs, restoreMs) : helloMs;
-    const hello = await this.#withinBoot(channel.next('hello'), limitMs);
+    const hello = await this.#withinBoot(channel.next('hello'), helloMs);
     this.#timings['restored'] = Number(attempt === 'restore');
     this.#timings['guestBootMs'] = hello.bootMs;
     this.#mark('hello');
@@ -388,9 +384,7 @@ export class Sandbox {
   /** Makes ready for another attempt. Returns what the guest wrote on its console. */
   async #endBoot(): Promise<string> {
     await this.#process.end();
-    const channel = this.#theChannel();
-    channel.send({ kind: 'reset' });
-    return (await channel.next('console')).text;
+    return await this.#theChannel().reset();
   }
 
   async #orEnd<T>(step: Promise<T>): Promise<T> {

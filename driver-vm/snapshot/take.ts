@@ -26,7 +26,7 @@ export type TakeOptions = {
 };
 
 /** Under emulation, with more guests than cores, a boot takes several times its usual three seconds. */
-const bootMs = 60_000;
+const limitMs = 60_000;
 
 /** After the guest has opened its end of the channel, until it does nothing but wait. */
 const restMs = 500;
@@ -101,10 +101,10 @@ async function boot(options: BootOptions, undo: UndoStack): Promise<void> {
   child.process.stderr?.on('data', (piece: Buffer) => {
     said = (said + piece.toString('utf8')).slice(-2000);
   });
-  const ended = child.ended.then(({ status, signal }): never => {
+  const ended = child.ended.then(({ status, signal: by }): never => {
     throw new TapwardenError('VMM_FAILED', {
-      message: `The virtual machine ended with ${signal ?? `status ${String(status)}`}: ${said.trim()}`,
-      details: { status, signal },
+      message: `The virtual machine ended with ${by ?? `status ${String(status)}`}: ${said.trim()}`,
+      details: { status, signal: by },
     });
   });
   ended.catch(() => undefined);
@@ -132,9 +132,9 @@ async function boot(options: BootOptions, undo: UndoStack): Promise<void> {
 
 /** Rejects when the guest should have been ready, or when nobody wants it any more. */
 async function tooLate(signal: AbortSignal | undefined): Promise<never> {
-  await sleep(bootMs, undefined, { ref: false, ...(signal && { signal }) }).catch(() => signal?.throwIfAborted());
+  await sleep(limitMs, undefined, { ref: false, ...(signal && { signal }) }).catch(() => signal?.throwIfAborted());
   throw new TapwardenError('VM_BOOT_TIMEOUT', {
-    message: `The guest was not ready within ${bootMs / 1000} s of its boot`,
+    message: `The guest was not ready within ${limitMs / 1000} s of its boot`,
   });
 }
 
