@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../base/index.ts';
 import { pathsOf, prepareMachine } from '../driver-vm/index.ts';
+import { namespaces } from './support/namespaces.ts';
 import { until } from './support/until.ts';
 import { type Bench, vmTest } from './support/vm-test.ts';
 
@@ -31,10 +32,6 @@ async function newestState(): Promise<string> {
   const used = await Promise.all(names.map(async (name) => ({ name, ms: (await stat(join(store, name))).mtimeMs })));
   const [last] = used.toSorted((a, b) => b.ms - a.ms);
   return join(store, last?.name ?? 'none', 'state');
-}
-
-async function namespaces(): Promise<readonly string[]> {
-  return (await run(['ip', 'netns', 'list'])).stdout.split(/\s+/);
 }
 
 /** A run, with its timings. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { run } from '../../base/index.ts';
 import { hostTables } from '../support/host-tables.ts';
+import { namespaces } from '../support/namespaces.ts';
 import { type Bench, vmTest } from '../support/vm-test.ts';
 
 /** Milliseconds after its start at which a run is killed: while it sets up, while the guest comes up, while it is ready. */
@@ -53,8 +54,4 @@ async function collect(t: ExecutionContext, bench: Bench): Promise<{ readonly al
   const { status, stdout, stderr } = await bench.tapwarden(['gc', '--json']);
   t.is(status, 0, stderr);
   return JSON.parse(stdout.toString()) as { alive: readonly string[] };
-}
-
-async function namespaces(): Promise<readonly string[]> {
-  return (await run(['ip', 'netns', 'list'])).stdout.split(/\s+/);
 }
