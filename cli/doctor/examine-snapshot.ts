@@ -16,7 +16,7 @@ export type ExamineSnapshotOptions = {
 export async function examineSnapshot(options: ExamineSnapshotOptions): Promise<Finding> {
   const { paths, mayBuild, run, onProgress } = options;
   const machine = await prepareMachine({ stateDir: paths.stateDir, run, onProgress });
-  if (machine.accelerator.accelerator === 'kvm') return ok(what, 'guests boot, since KVM is quick enough');
+  if (machine.accelerator.accelerator === 'kvm') return ok(what, 'guests boot, as KVM is used');
   let refusal = '';
   const snapshot = await prepareSnapshot({
     paths,

@@ -39,7 +39,7 @@ export type SnapshotOptions = {
  * The snapshot from which guests of a machine can be restored. It is taken if there is none, for which a guest is booted once; of
  * several processes that want it one takes it, and the others wait. Three are kept, those that were used last.
  *
- * `undefined` where guests boot: with KVM, where a boot takes no longer than to read a state; where there is none and none may be taken;
+ * `undefined` where guests boot: with KVM, where nothing has to be translated; where there is none and none may be taken;
  * and where none can be, which is said. A boot that fails is not tried again until something of the machine changes.
  *
  * @throws the reason of `signal`, and nothing else: a guest can boot
