@@ -395,18 +395,23 @@ kernelTest('channel process: a boot that is given up leaves its console, and the
   first.socket.destroy();
 });
 
-kernelTest(
-  'ChannelHost.next() fails with the guest’s own words, escaped, and its code only where it is one of ours',
-  async (t) => {
-    await begin();
-    const { connection } = await attach();
-    await connection.send(hello);
-    await connection.send({ kind: 'failed', code: 'EVENTS_UNWRITABLE', message: 'no \x1b[2J nft', hint: 'x\u202e' });
-    const answer = await ask({ kind: 'next', kinds: ['ready'] });
-    t.like(answer, { kind: 'error', code: 'GUEST_SETUP_FAILED' });
-    t.regex(answer.kind === 'error' ? answer.message : '', /The sandbox is not ready: no \\x1b\[2J nft\nx\\u\{202e\}/);
-  },
-);
+for (const when of ['after its hello', 'in place of its hello'] as const) {
+  kernelTest(
+    `ChannelHost.next() fails with a guest’s own words ${when}, escaped, and a code only of ours`,
+    async (t) => {
+      await begin();
+      const { connection } = await attach();
+      if (when === 'after its hello') await connection.send(hello);
+      await connection.send({ kind: 'failed', code: 'EVENTS_UNWRITABLE', message: 'no \x1b[2J nft', hint: 'x\u202e' });
+      const answer = await ask({ kind: 'next', kinds: ['ready'] });
+      t.like(answer, { kind: 'error', code: 'GUEST_SETUP_FAILED' });
+      t.regex(
+        answer.kind === 'error' ? answer.message : '',
+        /The sandbox is not ready: no \\x1b\[2J nft\nx\\u\{202e\}/,
+      );
+    },
+  );
+}
 
 kernelTest('ChannelHost.next() fails with CHANNEL_CLOSED when the guest goes, or the process is killed', async (t) => {
   await begin();

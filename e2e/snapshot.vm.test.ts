@@ -51,7 +51,7 @@ vmTest(
     if (first === undefined || second === undefined) return void t.fail('two runs have two outputs');
     t.is(first.length, 6);
     // The time is the same within seconds, all else is not. Two seconds after its restore a guest's kernel has taken in enough of its
-    // own for that, so this cannot tell that the seed came first: supervisor/session.ts answers the first message after it.
+    // own for that, so this cannot tell that the seed came first, which supervisor/session.test.ts does.
     for (const line of [0, 1, 2, 3, 5]) t.not(first[line], second[line], `line ${line}`);
     for (const [, , , , time] of [first, second]) {
       t.true(Number(time) * 1000 > began - 1000 && Number(time) * 1000 < Date.now() + 1000, `${time} is not now`);

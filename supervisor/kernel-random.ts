@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
-import { loadLibc } from '../base/index.ts';
+import { loadLibc, TapwardenError } from '../base/index.ts';
 
 /** Both are the same; a write needs no privilege, what follows does. */
 const device = '/dev/urandom';
@@ -16,6 +16,7 @@ const reseed = 0x5207;
  * A guest that was restored would else have the numbers of every other that was: the same keys, the same addresses of programs.
  * Not by Node's own generator either, which lives in its memory: see {@link randomBelow}.
  *
+ * @throws GUEST_SETUP_FAILED when the kernel does not take it
  * Source: random(4)
  */
 export async function reseedKernel(seed: Buffer): Promise<void> {
@@ -33,7 +34,9 @@ export async function reseedKernel(seed: Buffer): Promise<void> {
       [reseed, null],
     ] as const) {
       if (ioctl(fd, request, argument) !== 0) {
-        throw new Error(`ioctl of ${device}: ${getSystemErrorName(-(libc.errno() || constants.errno.EINVAL))}`);
+        throw new TapwardenError('GUEST_SETUP_FAILED', {
+          message: `The kernel takes no seed: ioctl of ${device}: ${getSystemErrorName(-(libc.errno() || constants.errno.EINVAL))}`,
+        });
       }
     }
   } finally {

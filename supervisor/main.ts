@@ -10,10 +10,11 @@ import { Connection } from '../channel/index.ts';
 import { channelPortName } from '../init/contract.ts';
 import type { JailPlan } from '../init/jail-plan.ts';
 import { withSameAddresses } from './address-randomisation.ts';
+import { reseedKernel } from './kernel-random.ts';
 import { optimizer } from './optimizer.ts';
 import { place } from './place.ts';
 import { openPort } from './port-stream.ts';
-import { Session } from './session.ts';
+import { Session, type SessionStart } from './session.ts';
 import { prepareWorkload } from './workload-namespace.ts';
 
 /**
@@ -22,7 +23,7 @@ import { prepareWorkload } from './workload-namespace.ts';
  * program runs on the host, in a mount namespace of its own and with the slot as its network.
  */
 async function main(): Promise<void> {
-  const { stream, prepared, bootMs } = place.jail === undefined ? await startInGuest() : await startInJail(place.jail);
+  const { stream, ...start } = place.jail === undefined ? await startInGuest() : await startInJail(place.jail);
   await new Promise<void>((resolve) => {
     // A guest's kernel ends with it, a jail's host does not.
     const end = (): void => void (place.jail === undefined ? Promise.resolve() : session.close()).finally(resolve);
@@ -31,13 +32,13 @@ async function main(): Promise<void> {
       onData: (exec, number, payload) => session.onData(exec, number, payload),
       onClose: end,
     });
-    const session = new Session(connection, { kernelRelease: release(), bootMs }, prepared);
+    const session = new Session(connection, { ...start, kernelRelease: release() });
     if (place.jail !== undefined) process.once('SIGTERM', end);
   });
 }
 
-/** How the supervisor begins: its channel, and the workload's environment, made or in the making. */
-type Beginning = { readonly stream: Duplex; readonly prepared: Promise<void>; readonly bootMs: number };
+/** How the supervisor begins: its channel, and what there is before a word of the host. */
+type Beginning = { readonly stream: Duplex } & Omit<SessionStart, 'kernelRelease'>;
 
 async function startInGuest(): Promise<Beginning> {
   // Until a command has run for a while: see Session. Not earlier, as V8 takes no code that was made with other flags.
@@ -46,7 +47,7 @@ async function startInGuest(): Promise<Beginning> {
   const prepared = withSameAddresses(async () => await prepareWorkload(run));
   await Promise.allSettled([prepared, loadAhead()]);
   const bootMs = Math.round(uptime() * 1000);
-  return { stream: await openPort(channelPortName), prepared, bootMs };
+  return { stream: await openPort(channelPortName), prepared, bootMs, reseed: reseedKernel };
 }
 
 /** What every run loads sooner or later. */
@@ -67,7 +68,8 @@ async function startInJail(plan: JailPlan): Promise<Beginning> {
   // By its folder: what is prepared hides it from this process.
   const stream = await connectTo(`/proc/self/fd/${folder}/${basename(plan.channel)}`);
   closeSync(folder);
-  return { stream, prepared, bootMs };
+  // Its random numbers are the host's.
+  return { stream, prepared, bootMs, reseed: async () => undefined };
 }
 
 /**

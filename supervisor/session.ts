@@ -25,7 +25,6 @@ import { FenceAccount } from './fence-account.ts';
 import { loadFence, workloadNamespacePath } from './fence-loader.ts';
 import type { FenceWatch, FenceWatchOptions } from './fence-watch.ts';
 import { type GuestProxy, startGuestProxy } from './guest-proxy.ts';
-import { reseedKernel } from './kernel-random.ts';
 import { awaitLocalAddress } from './local-address.ts';
 import { Monitor } from './monitor.ts';
 import { optimizer } from './optimizer.ts';
@@ -40,8 +39,16 @@ const optimizerRestMs = 2000;
 
 type Configuration = Extract<HostMessage, { kind: 'configure' }>;
 
-/** What the supervisor says of itself. `bootMs`: from the guest's boot, or the start of a jail's supervisor, until it was there. */
-export type Greeting = { readonly kernelRelease: string; readonly bootMs: number };
+/** What there is before the host's first word. */
+export type SessionStart = {
+  readonly kernelRelease: string;
+  /** From the guest's boot, or the start of a jail's supervisor, until it was there. */
+  readonly bootMs: number;
+  /** The workload's environment, made or in the making. */
+  readonly prepared: Promise<void>;
+  /** Has random numbers follow from the host's seed. A guest that is restored has those of others until then. */
+  readonly reseed: (seed: Buffer) => Promise<void>;
+};
 
 type RunningExec = {
   readonly exec: Exec;
@@ -50,9 +57,8 @@ type RunningExec = {
 
 /** What the guest does at the host's word: get ready once, run commands, tell what it saw. */
 export class Session {
-  readonly #connection: Connection;
-  readonly #greeting: Greeting;
-  readonly #prepared: Promise<void>;
+  readonly #connection: Pick<Connection, 'send' | 'sendData'>;
+  readonly #start: SessionStart;
   readonly #execs = new Map<number, RunningExec>();
   #account: FenceAccount | undefined;
   #origins: PacketOrigins | undefined;
@@ -65,11 +71,9 @@ export class Session {
   #watch: Promise<FenceWatch> | undefined;
   #proxy: GuestProxy | undefined;
 
-  /** `prepared` is the workload's environment, made or in the making. */
-  constructor(connection: Connection, greeting: Greeting, prepared: Promise<void>) {
+  constructor(connection: Pick<Connection, 'send' | 'sendData'>, start: SessionStart) {
     this.#connection = connection;
-    this.#greeting = greeting;
-    this.#prepared = prepared;
+    this.#start = start;
   }
 
   /** Takes a message of the host. What fails in carrying it out is answered, not thrown. */
@@ -114,10 +118,11 @@ export class Session {
     }
   }
 
-  /** A jail has the host's random numbers. */
+  /** Nothing of a run is told before the answer. */
   async #wake(seed: string): Promise<void> {
-    if (place.jail === undefined) await reseedKernel(Buffer.from(seed, 'base64'));
-    await this.#send({ kind: 'hello', version: channelVersion, ...this.#greeting });
+    const { kernelRelease, bootMs, reseed } = this.#start;
+    await reseed(Buffer.from(seed, 'base64'));
+    await this.#send({ kind: 'hello', version: channelVersion, kernelRelease, bootMs });
   }
 
   async #configure(message: Configuration): Promise<void> {
@@ -176,7 +181,7 @@ export class Session {
   /** Makes the workload's environment, and the fence before any packet can pass. */
   async #buildFence(message: Configuration, monitor: Monitor, origins: PacketOrigins) {
     const { tag, direct, allowUnlogged } = message;
-    await this.#prepared;
+    await this.#start.prepared;
     const compiled = fromText(message.compiled);
     const fence = await loadFence(run, { tag, direct, allowUnlogged, execs: guestExecMarks, compiled });
     const account = new FenceAccount({

@@ -175,7 +175,7 @@ export class ChannelProcess {
     });
     this.#connection = connection;
     this.#expected.clear();
-    this.#expected.add('hello');
+    this.#expected.add('hello').add('failed');
     void this.#send({ kind: 'wake', seed: randomBytes(64).toString('base64') });
   }
 
@@ -185,7 +185,7 @@ export class ChannelProcess {
     if (!this.#expected.delete(kind)) {
       throw new TapwardenError('CHANNEL_PROTOCOL', { message: `The guest sent '${kind}' when nobody asked for it` });
     }
-    if (kind === 'hello') this.#expected.add('ready').add('failed');
+    if (kind === 'hello') this.#expected.add('ready');
     if (kind === 'started') this.#expected.add('exited').delete('refused');
     if (kind === 'refused') this.#expected.delete('started');
   }
