@@ -80,7 +80,7 @@ test('layers: processes start in base/runner.ts alone', (t) => {
  */
 const nodeRandom = /\b(randomBytes|randomInt|randomUUID|randomFill(Sync)?|getRandomValues)\s*\(|\bMath\.random\b/;
 
-test('layers: what runs in a guest draws its random numbers from the kernel', (t) => {
+test('layers: what we wrote that runs in a guest draws its random numbers from the kernel', (t) => {
   // Events, and what is random in them, are made on the host.
   const guest = ['supervisor', ...(allowed['supervisor'] ?? [])].filter((layer) => layer !== 'ocsf');
   const offenders = guest.flatMap(sourcesOf).filter((file) => nodeRandom.test(readFileSync(file, 'utf8')));
